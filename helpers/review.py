@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import dataclasses
-import difflib
 import functools
 import hashlib
 import html
@@ -22,9 +21,18 @@ from helpers import reference
 from helpers.clean import history
 from helpers.clean.folder import WORK, Workspace, WorkspaceError, replacing
 from helpers.clean.ingestion import code_version, current_readings, ingest
-from helpers.clean.tables import computed_once, data_as_of, lazy_table, read_table, sessions
+from helpers.clean.tables import (
+    computed_once,
+    count_rows,
+    data_as_of,
+    finest_slots,
+    lazy_table,
+    read_table,
+    sessions,
+)
 from helpers.core import findings, places, text
-from helpers.reference import schema
+from helpers.core.names import nearest, no_such
+from helpers.reference import dictionary, schema
 
 if TYPE_CHECKING:
     import ibis
@@ -59,7 +67,7 @@ def checked_parameter(name: str, value: object, declared: dict[str, str], **opti
     validation: texts of a command line become numbers unless it is to be strict.
     """
     if name not in declared:
-        near = difflib.get_close_matches(name, declared, n=1)
+        near = nearest(name, declared, most=1)
         hint = f"; did you mean {near[0]}?" if near else "."
         raise ParameterError(
             f"unknown parameter {name!r}{hint} Known: {', '.join(sorted(declared)) or 'none'}"
@@ -224,6 +232,75 @@ class Review:
             return self.sessions[mine].reset_index(drop=True)
         return read_table(self.workspace, name, self.session_id)
 
+    def tables(self) -> pd.DataFrame:
+        """What there is: one row a canonical table, with its rows here and in the account.
+
+        Columns: table, name, grain (what tells rows apart), here (rows of this session; missing
+        where a table speaks of no session), account (rows in all), meaning.
+        """
+        frame = dictionary.tables(self.lang)
+        here = [self._count(name, self.session_id) for name in frame["table"]]
+        account = [self._count(name) for name in frame["table"]]
+        counts = {"here": pd.array(here, "Int64"), "account": pd.array(account, "Int64")}
+        frame = frame.assign(**counts)
+        return frame[["table", "name", "grain", "here", "account", "meaning"]]
+
+    def columns(self, table: str) -> pd.DataFrame:
+        """The columns of a canonical table: column, name, unit, type (of pandas), meaning.
+
+        Raises `KeyError` for an unknown table, naming the nearest.
+        """
+        zone = self.workspace.settings.timezone
+        return dictionary.columns(table, self.lang, zone, self.registry)
+
+    def metrics(self, table: str = "") -> pd.DataFrame:
+        """The metrics: metric, name, group, unit, formula, meaning, table (they are made from).
+
+        All of them, or those made from one table. Raises `KeyError` for an unknown table, naming
+        the nearest.
+        """
+        frame = dictionary.described_metrics(self.registry, self.lang)
+        if table and reference.tables()[table]:
+            frame = frame[frame["table"] == table].reset_index(drop=True)
+        return frame
+
+    def _count(self, table: str, session_id: str = "") -> int | None:
+        """How many rows a table has, of one session or of the account, without reading them."""
+        if table == "sessions":
+            return 1 if session_id else len(self.sessions)
+        if session_id and "session_id" not in reference.tables()[table].columns:
+            return None
+        return count_rows(self.workspace, table, session_id or None)
+
+    def __repr__(self) -> str:
+        """What it holds, in some ten lines: the session, its tables with rows, what to call."""
+        counts = self.tables().set_index("table")
+        here, account = counts["here"].fillna(0), counts["account"]
+
+        def listed(rows: pd.Series) -> str:
+            return ", ".join(f"{name} {count:,}" for name, count in rows[rows > 0].items()) or "–"
+
+        row = self.session
+        length = text.value(row["duration_seconds"], "seconds", self.lang)
+        paid = text.money(row["paid_amount"], self.lang, self.currency)
+        name = text.plain(self.workspace.settings.name or self.workspace.path.name)
+        words = [
+            ("本场", "session", f"{self.session_id} · {self.title}"),
+            ("时长 · 支付", "length · paid", f"{length} · {paid}"),
+            ("账号", "account", f"{name} · {len(self.sessions)} · {self.as_of:%Y-%m-%d %H:%M}"),
+            ("本场有", "rows here", listed(here)),
+            ("账号另有", "elsewhere", listed(account[(here == 0)])),
+            ("没有", "no rows", ", ".join(account[account == 0].index) or "–"),
+            ("表", "tables", 'review.tables() · review.columns("orders")'),
+            ("指标", "metrics", "review.metrics()"),
+            ("取数", "rows", 'review.table("orders") · review.everything("orders")'),
+            ("探索", "explore", 'explore(review, metrics=["room_conversion"], by=["source"])'),
+        ]
+        return "\n".join(
+            text.choose(self.lang, f"{zh}：{content}", f"{en}: {content}")
+            for zh, en, content in words
+        )
+
     def lazy(self, name: str) -> ibis.Table:
         """This session's rows of a table that can outgrow memory, as a table of the engine."""
         return lazy_table(self.workspace, name, self.session_id)
@@ -293,16 +370,24 @@ class Review:
         """All rows of a table, attributed or not."""
         return self.sessions if name == "sessions" else read_table(self.workspace, name)
 
+    def summable(self, name: str, session_id: str = "") -> pd.DataFrame:
+        """Rows of a table that may be added up: no SKU beside its product, no ads told twice.
+
+        All of them, or those of one session.
+        """
+        if session_id and name != "sessions":
+            frame = read_table(self.workspace, name, session_id)
+        else:
+            frame = self.everything(name)
+        if name == "products":
+            return frame[frame["sku_id"].isna()]
+        return finest_slots(frame) if name == "ads" else frame
+
     def has(self, name: str) -> bool:
         """Whether this session has rows of a table."""
         if name == "sessions":
             return True
-        month = f"{self.session_id[:4]}-{self.session_id[4:6]}"
-        mine = [("session_id", "==", self.session_id)]
-        return any(
-            len(pd.read_parquet(path, columns=["session_id"], filters=mine))
-            for path in (self.workspace.clean / name).glob(f"{month}.parquet")
-        )
+        return count_rows(self.workspace, name, self.session_id) > 0
 
     def missing(self, name: str, column: str = "") -> Missing:
         """Which table (or column of it) is missing and which export of which system fills it."""
@@ -455,11 +540,11 @@ def choose_session(account: pd.DataFrame, session_id: str) -> str:
         raise WorkspaceError(
             f"session {session_id!r}: {len(near)} sessions begin so: {_listed(near)}"
         )
-    examples = _listed(account["session_id"].tail(3))
-    there = ", which holds no session"
-    if examples:
-        there = f"; for example {examples} (`fupan sessions` lists all)"
-    raise WorkspaceError(f"session {session_id!r}: not in this workspace{there}")
+    newest_first = account["session_id"].iloc[::-1]
+    raise WorkspaceError(
+        f"session {session_id!r}: not in this workspace: "
+        f"{no_such(session_id, 'session', newest_first, most=3)} (`fupan sessions` lists all)"
+    )
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -94,12 +94,12 @@ def workspace(folder: Path, rows: list[dict]) -> Path:
     return folder
 
 
-def run_here(name: str, **values: str) -> list[str]:
-    """A notebook's cells run in this process with these parameters.
+def run_here(name: str, space: dict | None = None, **values: str) -> list[str]:
+    """A notebook's cells run in this process with these parameters, its names left in `space`.
 
     What each cell shows, as plain text.
     """
-    space, shown = {}, []
+    space, shown = {} if space is None else space, []
     for cell in nbformat.read(places.NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
         if cell.cell_type != "code":
             continue

@@ -21,6 +21,7 @@ from tests import notebooks_clean
 
 ROOT = Path(__file__).parents[1]
 NAMES = ["00_start", "01_clean", "02_funnel", "03_compare", "04_split", "05_aftersales", "06_plan"]
+NAMES += ["07_explore"]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MOST_LINES, MOST_CHARACTERS = 12, 800  # of a cell, as the formatter leaves it
 CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
@@ -218,6 +219,8 @@ def shown(node: ast.expr) -> bool:
         "review.missing",
         "review.finish",
         "start.picker",
+        "explore",
+        "form",
     )
 
 

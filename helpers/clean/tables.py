@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow
+from pyarrow import parquet
 
+from helpers import reference
 from helpers.clean import history
 from helpers.clean.folder import Workspace, replacing
 from helpers.reference import schema
@@ -70,6 +72,23 @@ def parts(workspace: Workspace, table: str, session_id: str | None = None) -> li
     """The Parquet files of a canonical table; of one session, those that can hold it."""
     month = f"{session_id[:4]}-{session_id[4:6]}" if session_id else "*"
     return sorted((workspace.clean / table).glob(f"{month}.parquet"))
+
+
+def count_rows(workspace: Workspace, table: str, session_id: str | None = None) -> int:
+    """How many rows a canonical table has, of one session where it is named, without loading them.
+
+    Raises `KeyError` for an unknown table, naming the nearest.
+    """
+    columns = reference.tables()[table].columns
+    if session_id and "session_id" not in columns:
+        return 0
+    if table in LEDGERS:
+        return len(read_table(workspace, table))
+    paths = parts(workspace, table, session_id)
+    if session_id is None:
+        return sum(parquet.read_metadata(path).num_rows for path in paths)
+    mine = [("session_id", "==", session_id)]
+    return sum(len(pd.read_parquet(path, columns=["session_id"], filters=mine)) for path in paths)
 
 
 def keep_model(workspace: Workspace, name: str, frame: pd.DataFrame) -> pd.DataFrame:

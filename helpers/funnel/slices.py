@@ -5,16 +5,14 @@ within one row of a table only: slices are never added up to people, and in "the
 people count once in every slice.
 """
 
-import functools
-import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from helpers import reference
-from helpers.core import stats, text
+from helpers.core import text
+from helpers.core.others import against_others
 from helpers.funnel.step_rates import pooled_rate
 from helpers.reference import Metric, metrics
 
@@ -120,102 +118,6 @@ def limits(thresholds: Mapping[str, float]) -> dict[str, float]:
         "false_discovery_rate": thresholds["false_discovery_rate"],
         "least_effect": thresholds["least_effect"],
     }
-
-
-def against_others(
-    frame: pd.DataFrame,
-    *,
-    numerator: str,
-    denominator: str,
-    min_people: float,
-    confidence: float = 0.95,
-    false_discovery_rate: float = 0.10,
-    least_effect: float = 0.10,
-) -> pd.DataFrame:
-    """Each row's rate against that of all other rows together, people counting once in each row.
-
-    One row per row of `frame`, same index. Columns: people (the denominator), rate, ci_lower,
-    ci_upper (Wilson), others_rate, ratio (rate ÷ others_rate), ratio_lower, ratio_upper, p_value
-    (Fisher's exact test), p_adjusted (Benjamini-Hochberg over the rows tested), standing: above,
-    below (p_adjusted within the false discovery rate and the rate off by at least `least_effect`),
-    cannot_tell, too_few (fewer than `min_people`: shown, not judged). For slices of one session
-    only; between sessions a rate varies more than this test knows.
-    """
-    x, n = frame[numerator].astype(float), frame[denominator].astype(float)
-    usable = x.notna() & (n > 0) & (x <= n)
-    lower, upper = stats.wilson(x, n, confidence=confidence)
-    judged = usable & (n >= min_people) & (usable.sum() > 1)
-    x_others, n_others = x[usable].sum() - x, n[usable].sum() - n
-    pairs = list(zip(x, n, x_others, n_others, strict=True))
-    ratios = [
-        _ratio(*p, confidence) if ok else (np.nan,) * 3 for p, ok in zip(pairs, judged, strict=True)
-    ]
-    p_values = np.array(
-        [_fisher(*p) if ok else np.nan for p, ok in zip(pairs, judged, strict=True)], dtype=float
-    )
-    table = pd.DataFrame(
-        ratios, columns=["ratio", "ratio_lower", "ratio_upper"], index=frame.index
-    ).assign(
-        people=n,
-        rate=x / n.where(n > 0),
-        ci_lower=lower,
-        ci_upper=upper,
-        others_rate=(x_others / n_others.where(n_others > 0)).where(judged),
-        p_value=p_values,
-        p_adjusted=stats.benjamini_hochberg(p_values),
-    )
-    sure = (table["p_adjusted"] <= false_discovery_rate) & (
-        (table["rate"] / table["others_rate"] - 1).abs() >= least_effect
-    )
-    standing = np.select(
-        [~usable, ~judged, sure & (table["rate"] > table["others_rate"]), sure],
-        ["unknown", "too_few", "above", "below"],
-        "cannot_tell",
-    )
-    columns = [
-        "people",
-        "rate",
-        "ci_lower",
-        "ci_upper",
-        "others_rate",
-        "ratio",
-        "ratio_lower",
-        "ratio_upper",
-        "p_value",
-        "p_adjusted",
-    ]
-    return table[columns].assign(standing=pd.Series(standing, index=frame.index, dtype="str"))
-
-
-# Thousands of small products share their few counts, and each is tested in a table and in a chart.
-@functools.lru_cache(maxsize=2**15)
-def _fisher(x: float, n: float, x_others: float, n_others: float) -> float:
-    """Fisher's exact test, two-sided: all splits of the cases that are no likelier than this one.
-
-    Splits further than ten standard deviations beyond the one observed add nothing that a float
-    holds. (SciPy's own takes ten times as long, which thousands of products feel.)
-    """
-    if n_others <= 0 or x_others > n_others:
-        return np.nan
-    cases, whole = x + x_others, n + n_others
-    mean = cases * n / whole
-    sd = math.sqrt(mean * (1 - n / whole) * (1 - cases / whole))
-    reach = math.ceil(abs(x - mean) + 10 * sd) + 50
-    first = max(0, cases - n_others, math.floor(mean) - reach)
-    last = min(n, cases, math.ceil(mean) + reach)
-    split = np.arange(first, last + 1.0)
-    rest = cases - split
-    chance = -sum(special.gammaln(count + 1) for count in (split, n - split, rest, n_others - rest))
-    chance = np.exp(chance - chance.max())
-    as_rare = chance <= chance[int(x - first)] * (1 + 1e-7)
-    return float(min(chance[as_rare].sum() / chance.sum(), 1.0))
-
-
-@functools.lru_cache(maxsize=2**15)
-def _ratio(
-    x: float, n: float, x_others: float, n_others: float, confidence: float
-) -> stats.Estimate:
-    return stats.ratio(x, n, x_others, n_others, confidence=confidence)
 
 
 def by_source(

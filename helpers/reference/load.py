@@ -14,6 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from helpers.core import places
+from helpers.core.names import Names
 from helpers.reference.models import (
     ROWS,
     Definition,
@@ -113,15 +114,18 @@ def _whole(name: str, model: type[M], workspace_reference: Path | None) -> M:
     return _validate(model, _load(name, workspace_reference), name)
 
 
-def _entries(name: str, model: type[M], workspace_reference: Path | None) -> dict[str, M]:
+def _entries(
+    name: str, model: type[M], workspace_reference: Path | None, what: str = ""
+) -> dict[str, M]:
     content = _load(name, workspace_reference)
-    return {key: _validate(model, value, f"{name}: {key}") for key, value in content.items()}
+    entries = {key: _validate(model, value, f"{name}: {key}") for key, value in content.items()}
+    return Names(what or f"entry of {name}", entries)
 
 
 @functools.cache
 def tables() -> dict[str, Table]:
     """Canonical tables by name (`tables.yml`); a workspace cannot change them."""
-    canonical = _entries("tables.yml", Table, None)
+    canonical = _entries("tables.yml", Table, None, "canonical table")
     for name, table in canonical.items():
         limits = {"never_above": table.never_above, "never_without": table.never_without}
         for rule, others in limits.items():
@@ -169,7 +173,7 @@ def registry(workspace_reference: Path | None = None) -> dict[str, Metric]:
 
     Raises `ReferenceDataError` where a term is no column of its table, or the id that of a measure.
     """
-    registry = _entries("metrics.yml", Metric, workspace_reference)
+    registry = _entries("metrics.yml", Metric, workspace_reference, "metric")
     if twice := set(registry) & set(measures()):
         raise ReferenceDataError(
             f"metrics.yml: {', '.join(sorted(twice))}: stands in measures.yml too"

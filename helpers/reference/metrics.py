@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.core import stats, text
+from helpers.core.names import no_such
 from helpers.reference import load
 from helpers.reference.models import ROWS, Measure, Metric
 
@@ -306,17 +307,17 @@ def price_bands(products: pd.DataFrame) -> pd.Series:
 
 
 def _refuse_unknown(ids: Iterable[str], registry: Mapping[str, Metric]) -> None:
-    unknown = [name for name in ids if name not in registry]
-    if unknown:
-        raise MetricError(f"no such metric in the registry: {', '.join(unknown)}")
+    for name in ids:
+        if name not in registry:
+            raise MetricError(no_such(name, "metric of the registry", registry))
 
 
 def _refuse_frame(
     frame: pd.DataFrame, ids: list[str], registry: Mapping[str, Metric], keys: list[str]
 ) -> None:
-    absent = [key for key in keys if key not in frame]
-    if absent:
-        raise MetricError(f"by: the frame has no column {', '.join(absent)}")
+    for key in keys:
+        if key not in frame:
+            raise MetricError(f"by: {no_such(key, 'column of the frame', frame)}")
     needed = {term for name in ids for term in terms(registry[name])} - {ROWS}
     if needed and not needed & set(frame.columns):
         raise MetricError(

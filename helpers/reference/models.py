@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from helpers.core.names import Names
 
 Kind = Literal[
     "id",
@@ -80,7 +83,8 @@ class Table(Label):
     grain: str
     key: list[str]
     attribute: str
-    columns: dict[str, Column]
+    columns: Annotated[dict[str, Column], AfterValidator(functools.partial(Names, "column"))]
+    description: Label
     never_above: dict[str, Many] = {}
     never_without: dict[str, Many] = {}
     needs: dict[str, str | None] = {}

@@ -41,8 +41,6 @@ def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
     Raises `KeyError` for an unknown table and `ValueError` where a value
     does not fit.
     """
-    if table not in tables():
-        raise KeyError(f"{table!r} is no canonical table; known: {', '.join(tables())}")
     columns = tables()[table].columns
     missing = functools.cache(functools.partial(pd.Series, None, frame.index))
     values_by_name = {}

@@ -5,4 +5,4 @@ from helpers.report.index import write_index
 from helpers.report.publish import index_row, publish, sheet
 from helpers.report.results import Show
 from helpers.report.show import Shown, figure, findings, notes, sentence, setup, watch
-from helpers.report.tables import table
+from helpers.report.tables import column_name, table

@@ -1,6 +1,5 @@
 """What a notebook shows: tables, charts and sentences by the entries of `results.yml`."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
@@ -8,14 +7,18 @@ from typing import Any, Literal, TypeVar
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 from seaborn.axisgrid import Grid
 
 from helpers import reference
 from helpers.core import text
+from helpers.core.names import UnknownName, no_such
 from helpers.report import show
+from helpers.report.charts import theme
 from helpers.report.show import Shown
+from helpers.report.tables import column_cells, column_name
 from helpers.report.tables import table as shown_table
-from helpers.report.units import PLACE
+from helpers.report.units import PLACE, units_of
 from helpers.review import Missing, Review
 
 Words = str | tuple[str, str]  # in the language of the review, or in Chinese and English
@@ -115,12 +118,48 @@ class Show:
             given = {"lang": self.lang, "currency": self.review.currency}
             options |= {key: value for key, value in given.items() if key in takes}
             options |= {key: text.label(one, self.lang) for key, one in entry.labels.items()}
-            chart = chart(*data, **options)
+            chart = _axes(chart(*data, **options))
+        chart = self.name_axes(chart)
         zh, en = self._worded(entry.title, words or {})
         alt_zh, alt_en = (alt("zh"), alt("en")) if alt else (None, None)
         return show.figure(
             chart, title_zh=zh, title_en=en, alt_zh=alt_zh, alt_en=alt_en, lang=self.lang
         )
+
+    def name_axes(self, axes: Axes) -> Axes:
+        """Axes and legends that seaborn has named by a column are named as tables name it.
+
+        Numbers along an axis are in the unit of its column, where that is one of figures.
+        """
+        theme.use_theme()  # its font has the characters of the names
+        registry = self.review.registry
+        for panel in axes.figure.axes:
+            for axis in (panel.xaxis, panel.yaxis):
+                column = axis.get_label_text()
+                name = column_name(column, self.lang, registry, {})
+                if not column.isascii() or name == text.plain(column):
+                    continue
+                axis.set_label_text(name, family=theme.FAMILY)
+                unit = units_of(pd.DataFrame(index=[0]), column, registry, {})[0][0]
+                if isinstance(axis.get_major_formatter(), ScalarFormatter) and unit != "score":
+                    theme.unit_ticks(axis, unit.lstrip("+"), self.lang, self.review.currency)
+            legend = panel.get_legend()
+            if legend and (column := legend.get_title().get_text()):
+                looks = {"family": theme.FAMILY, "size": "small"}
+                legend.set_title(column_name(column, self.lang, registry, {}), looks)
+        return axes
+
+    def named(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame with its codes (sources, kinds, yes and no …) as words, to be drawn."""
+        registry, currency = self.review.registry, self.review.currency
+        words = {}
+        for name in frame:
+            kind = frame[name].dtype
+            figures = pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
+            if not figures and not pd.api.types.is_datetime64_any_dtype(kind):
+                cells = column_cells(frame, name, self.lang, registry, {}, currency)
+                words[name] = [theme.shown(cell.words) for cell in cells]
+        return frame.assign(**words)
 
     def say(
         self, name: str, *, when: object = True, missing: str = "", **words: object
@@ -249,8 +288,7 @@ def _axes(drawn: Axes | Figure | Grid) -> Axes:
 
 def _entry(name: str, entries: Mapping[str, _T], kind: str) -> _T:
     if name not in entries:
-        near = difflib.get_close_matches(name, entries, n=3) or list(entries)
-        raise KeyError(f"{name!r} is no {kind} of results.yml; nearest: {', '.join(near)}")
+        raise UnknownName(no_such(name, f"{kind} of results.yml", entries))
     return entries[name]
 
 
@@ -266,10 +304,7 @@ def _chosen(
             pairs = {"zh": "zh", "en": "en"}
         named = pairs if set(pairs) <= set(frame) else {source: column}
         if not entry.optional and not set(named) <= set(frame):
-            near = difflib.get_close_matches(source, list(map(str, frame)), n=3)
-            raise KeyError(
-                f"table {name!r} of results.yml: the frame has no column {source!r}; nearest: "
-                f"{', '.join(near or map(str, frame))}"
-            )
+            what = f"column of the frame for table {name!r} of results.yml"
+            raise UnknownName(no_such(source, what, frame))
         taken |= {shown: frame[have] for have, shown in named.items() if have in frame}
     return pd.DataFrame(taken, index=frame.index)

@@ -32,6 +32,7 @@ SPANS = {
     "lower": "upper",
     "ratio_lower": "ratio_upper",
     "usual_lower": "usual_upper",
+    "off_lower": "off_upper",
 }  # bounds that are shown as one column
 
 

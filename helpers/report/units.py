@@ -37,10 +37,10 @@ UNITS = {
 ADDED = {
     "percent": "rate_of_previous rate_of_first share rate relative completion elapsed ci_lower "
     "ci_upper effect_lower effect_upper least_effect mix_effect rate_effect "
-    "entry_rate entry_share live_share session_share",
-    "+percent": "change",
+    "entry_rate entry_share live_share session_share off_lower off_upper",
+    "+percent": "change off_others",
     "ratio": "ratio ratio_lower ratio_upper",
-    "count": "n rows minute minute_from minute_to",
+    "count": "n rows cases minute minute_from minute_to hour start_hour",
     "users": "users",
     "p": "p_value p_adjusted",
     "money": "money_at_stake outstanding period_live period_paid period_commission live_paid "

@@ -190,7 +190,7 @@ def test_a_table_has_the_columns_names_units_and_caption_of_its_entry(show):
 def test_what_is_no_entry_or_no_column_names_the_nearest(show):
     with pytest.raises(KeyError, match=r"'god' is no table of results\.yml; nearest: goods"):
         show.table("god", GOODS)
-    with pytest.raises(KeyError, match="no column 'part'; nearest: parts"):
+    with pytest.raises(KeyError, match=r"'part' is no column of .*; nearest: parts"):
         show.table("goods", GOODS.rename(columns={"part": "parts"}), place="-")
 
 
@@ -258,3 +258,32 @@ def test_a_workspace_words_a_table_its_own_way(tmp_path):
     entries = reference.results(tmp_path).tables
     assert entries["sources"].caption.zh == "渠道" and "viewers" in entries["sources"].columns
     assert entries["products"].caption.zh
+
+
+# ---- charts of seaborn are named as tables are
+
+
+def test_seaborn_s_axes_bear_the_names_and_units_of_their_columns(show):
+    frame = pd.DataFrame({"source": ["a", "b"], "paid_amount": [100.0, 300.0]})
+    axes = show.name_axes(sns.barplot(frame, x="paid_amount", y="source"))
+    named = {"zh": ("支付金额", "流量来源"), "en": ("Paid amount", "Source")}
+    assert (axes.get_xlabel(), axes.get_ylabel()) == named[show.lang]
+    axes.figure.draw_without_rendering()
+    assert {tick.get_text()[0] for tick in axes.get_xticklabels()} == {"¥"}
+    plt.close(axes.figure)
+
+
+def test_words_that_a_chart_chose_itself_stay(show):
+    axes = plt.subplots()[1]
+    axes.set(xlabel="所有人", ylabel="my own words")
+    show.name_axes(axes)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("所有人", "my own words")
+    plt.close(axes.figure)
+
+
+def test_codes_are_drawn_as_words_and_data_stays_harmless(show):
+    frame = pd.DataFrame({"is_paid": [True, False], "n": [1, 2], "host": ["a\u202eb", None]})
+    named = show.named(frame)
+    yes_no = {"zh": ["是", "否"], "en": ["yes", "no"]}
+    assert named["is_paid"].tolist() == yes_no[show.lang]
+    assert named["n"].tolist() == [1, 2] and "\u202e" not in named["host"][0]
