@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from helpers.core.names import Names
 
-SHIPPED = Path(__file__).resolve().parents[2] / "data" / "reference"
 Kind = Literal[
     "id",
     "text",
