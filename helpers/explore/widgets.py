@@ -45,7 +45,7 @@ class Form:
         self.box = ipywidgets.VBox([*inputs, self.shown])
         self._label(lang)
         self.metrics.observe(lambda change: self._offer(), "value")
-        self.metrics.value = (next(name for name in ("room_conversion", *registry)),)
+        self.metrics.value = ("room_conversion",)
         self.ask.on_click(lambda button: self._answer())
 
     def _label(self, lang: str) -> None:

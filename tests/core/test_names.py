@@ -1,9 +1,11 @@
 """A name that does not exist is answered with the nearest and the others."""
 
+import pandas as pd
 import pytest
 
 from helpers import reference
 from helpers.core.names import Names, UnknownName, nearest, no_such
+from helpers.reference import metrics
 
 
 def test_the_nearest_come_first_and_the_others_are_listed():
@@ -45,3 +47,12 @@ def test_what_is_looked_up_in_the_reference_names_the_nearest(look_up, words):
     with pytest.raises(KeyError) as error:
         look_up()
     assert str(error.value).startswith(words)
+
+
+def test_a_column_that_is_grouped_by_names_the_nearest():
+    frame = pd.DataFrame({"host": ["a"], "paid_amount": [1.0], "viewers": [2.0]})
+    registry = reference.registry()
+    with pytest.raises(metrics.MetricError, match="'hots' is no column of the frame; nearest: h"):
+        metrics.evaluate(frame, ["uv_value"], registry=registry, by="hots")
+    with pytest.raises(metrics.MetricError, match=r"'uv_valu' is no metric .*; nearest: uv_value"):
+        metrics.evaluate(frame, ["uv_valu"], registry=registry)
