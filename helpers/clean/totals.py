@@ -146,15 +146,14 @@ def _marked(cells: pd.Series) -> pd.Series:
     return pd.Series([cell in marks for cell in cells], index=cells.index, dtype=bool)
 
 
-_ROLES = ("marked", "hinted", "told", "bare", "edge")
+_ROLES = ("marked", "hinted", "bare", "edge")
 
 
 def _hints(block: Block, rows: pd.DataFrame, keys: dict[str, list[Header]]) -> pd.DataFrame:
     """What speaks for a total, by row.
 
-    marked: a word of a total; hinted: a name of the export's `totals`; told: its empty id; bare:
-    nothing of the key; edge: first or last (end), and the key has gaps; keyed: all that is
-    required.
+    marked: a word of a total; hinted: a name of the export's `totals`; bare: nothing of the key;
+    edge: first or last (end), and the key has gaps; keyed: all that is required.
     """
     columns, export = reference.tables()[block.export.table].columns, block.export
     spoken = {block.headers[0].place} | {
@@ -165,12 +164,10 @@ def _hints(block: Block, rows: pd.DataFrame, keys: dict[str, list[Header]]) -> p
     }
     mark_of = {place: _marked(rows[place]) for place in spoken}
     marked = functools.reduce(np.logical_or, mark_of.values())
-    hinted = aggregate = pd.Series(False, index=rows.index)
+    hinted = pd.Series(False, index=rows.index)
     for name, marks in export.totals.items():
         for header in block.places([name]):
-            cells = words(rows[header.place])
-            hinted = hinted | cells.isin([mark for mark in marks if mark])
-            aggregate = aggregate | (is_empty(cells) & ("" in marks))
+            hinted = hinted | words(rows[header.place]).isin(marks)
     parts = {
         name: functools.reduce(
             np.logical_or,
@@ -187,7 +184,6 @@ def _hints(block: Block, rows: pd.DataFrame, keys: dict[str, list[Header]]) -> p
         {
             "marked": marked,
             "hinted": hinted,
-            "told": aggregate,
             "bare": ~some & bool(keys),
             "edge": ends & ~whole.all(axis=1),
             "end": ends,
@@ -197,8 +193,6 @@ def _hints(block: Block, rows: pd.DataFrame, keys: dict[str, list[Header]]) -> p
 
 
 def _role(row: dict[str, bool]) -> str:
-    if row["told"]:
-        return "told"
     if row["marked"] or row["hinted"]:
         return "maybe" if row["keyed"] else "marked"
     if row["bare"] or row["edge"]:
@@ -288,7 +282,7 @@ class _Search:
 
     def _judge(self, at: int, name: str) -> None:
         parts = self._parts(at, sure=name == "maybe")
-        if parts is None and (name == "told" or self._undecidable(at)):
+        if parts is None and self._undecidable(at):
             parts = np.zeros(0, dtype=int)
         if parts is not None:
             self.sums[at] = parts

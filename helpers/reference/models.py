@@ -201,12 +201,11 @@ class Export(Label):
     of the headers wins. `sheet` and `file_name` (a regular expression; its group `as_of` is the
     time of the export) only help; `title` is one for the rows above the headers (a period, say). A
     column `as_of` may be mapped in every export: the time at which it was made, which counts before
-    the name's. `totals` names headers and values of rows that may be the sum of others (`""`, no
-    value: which are an aggregate); `description_row` is a text in the row of explanations below the
-    headers. `personal` columns are never read, `ignore` ones are known and not needed.
-    `list_amount` and `list_price` (of a piece) are headers by which the amounts of an order are
-    shared among lines that stand in one row. `tells_apart`: headers that are read only to tell rows
-    of one key apart.
+    the name's. `totals` names headers and values of rows that may be the sum of others;
+    `description_row` is a text in the row of explanations below the headers. `personal` columns are
+    never read, `ignore` ones are known and not needed. `list_amount` and `list_price` (of a piece)
+    are headers by which the amounts of an order are shared among lines that stand in one row.
+    `tells_apart`: headers that are read only to tell rows of one key apart.
     """
 
     id: str

@@ -263,11 +263,10 @@ CHECKLIST = {
         totals=1,
     ),
     "totals rows: 合计": Format({"S": [HEAD, ROW, ["合计", "", 5]]}, "viewers", [5], totals=1),
-    "an aggregate without an id": Format(
+    "a row of money without an id": Format(
         {"S": [["素材名称", "素材ID", "整体消耗"], ["开箱", "7512", 3], ["素材集合", "-", 9]]},
         "cost",
-        [3],
-        totals=1,
+        [3, 9],
     ),
     "parent and SKU sub-rows": Format(
         {
