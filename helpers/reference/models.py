@@ -174,12 +174,13 @@ class SourceColumn(Entry):
 
 
 class RowWords(Entry):
-    """Words of rows that are no records: of totals, with what stands before and behind; remarks."""
+    """Words of rows that are no records: totals, with what stands before and behind; others."""
 
     words: list[str]
     before: list[str]
     behind: list[str]
     alone: list[str]
+    statistics: list[str]
     remarks: list[str]
 
 
