@@ -21,6 +21,7 @@ from helpers.clean.columns import (
     Dots,
     came_swapped,
     currency,
+    currency_of_header,
     day_order,
     dots_of,
     impossible,
@@ -47,6 +48,7 @@ HELPERS = {
 HASHED = {"buyer_key", "user_key"}
 _LONG = 10_000  # rows
 _TWICE = "two_columns"
+_FOREIGN = "other_currency"
 
 
 class Context(NamedTuple):
@@ -324,6 +326,13 @@ def _columns(
                 more = parse.ids(raw)
                 values[name] = values[name] + "-" + more.values.fillna("")
                 bad.append(_BadCells(header.text, raw, _lost(more), "lost_digits"))
+    unsaid = {header.text for header in block.headers if header.unit == recognise.UNSAID}
+    if unsaid and {"started_at", "ended_at"} <= set(values):  # which tell how long it was
+        between = values["started_at"].notna() & values["ended_at"].notna()
+        bad = [
+            cell._replace(bad=cell.bad & ~between) if cell.column in unsaid else cell
+            for cell in bad
+        ]
     if cells.sub.any() and export.sub_rows and "sku_id" in columns:
         values["sku_id"] = cells.own_id().astype("str")
     return _ParsedColumns(values, bad, left_out, tuple(dict.fromkeys(notes)))
@@ -362,14 +371,19 @@ def _all_parsed(
         for header in block.places([*how.header, *how.plus])
     ]
 
-    code = _currency_of(block) or block.export.constants.get("currency")
+    code = _fixed_currency(block) or _currency_of(block)
 
     def parsed(source: tuple[str, SourceColumn, Header]) -> Parsed:
         name, how, header = source
         unit = header.unit_of(how)
         raw = cells.of(header)
         raw = without_dots(raw) if dots.get(header.text) == "thousands" else raw
-        return _parsed(raw, columns[name], how, unit, name, order, context, code)
+        parsed = _parsed(raw, columns[name], how, unit, name, order, context, code)
+        stated = currency_of_header(header.text) if columns[name].is_sum else None
+        if stated and code and stated != code:
+            every = filled(raw).notna()
+            return parsed._replace(values=parsed.values.mask(every), bad=every, reason=_FOREIGN)
+        return parsed
 
     keys = [(name, header.place) for name, _, header in sources]
     if len(cells.body) < _LONG:
@@ -470,7 +484,8 @@ def _parsed(
     if kind == "seconds":
         answer = context.answers.durations if column.least else None
         return parse.seconds(cells, unit=unit, answer=answer, least=column.least)
-    return parse.numbers(cells, kind=kind, unit=unit, currency=code if kind == "money" else None)
+    is_money = kind == "money" or column.adds
+    return parse.numbers(cells, kind=kind, unit=unit, currency=code if is_money else None)
 
 
 def _labels(terms: str) -> dict[str, str]:
@@ -531,13 +546,22 @@ def _mark(block: Block, cells: BlockCells) -> dict[str, pd.Series]:
     return {schema.MARK: parse.hashed(text.where(any_written), key=b"").values}
 
 
+def _fixed_currency(block: Block) -> str | None:
+    """The currency that an export has wherever it is made: its own, else that of its system."""
+    exports = (block.export, *block.system.exports)
+    fixed = (export.constants.get("currency") for export in exports)
+    return next(filter(None, fixed), None)
+
+
 def _currency_of(block: Block) -> str | None:
+    """The currency that a block states, behind a header of money or in its cells."""
     columns = reference.tables()[block.export.table].columns
     for name, how in block.export.columns.items():
         if name in columns and columns[name].kind == "money":
             for header in block.places(how.header):
-                if code := currency(block.rows[header.place]):
-                    return code
+                stated = currency_of_header(header.text) or currency(block.rows[header.place])
+                if stated:
+                    return stated
     return None
 
 

@@ -11,29 +11,46 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from helpers.clean.cells import distinct, from_arrow, is_instance, is_text, no_cell, to_arrow, words
+from helpers.clean.recognise import normal
 from helpers.clean.times import YEAR_LAST, DayOrder, plain_date
 from helpers.core import text
 from helpers.reference import Column
 
 _DOT_THOUSANDS = {"IDR", "VND"}
 LONGEST = 100 * 86400.0
+_MOST, _TIMES_USUAL = 1e10, 1000  # beyond it, and so many times the usual, digits are no figure
 
 
 def impossible(values: pd.Series, column: Column) -> pd.Series:
     """Values that the column cannot hold.
 
     Negative ones where it may not be below zero, rates above 1, durations above 100 days, years
-    outside 2000 to 2099.
+    outside 2000 to 2099, phone numbers and ids among counts and money.
     """
     if column.kind == "datetime":
         return values.notna() & ~values.dt.year.between(2000, 2099)
     if not pd.api.types.is_float_dtype(values.dtype):
         return no_cell(values)
     figures = values.to_numpy()
-    beyond = figures > {"rate": 1.0, "seconds": LONGEST}.get(column.kind, np.inf)
+    most = {"rate": 1.0, "seconds": LONGEST}.get(column.kind)
+    beyond = figures > (_most(figures) if most is None else most)
     if not column.below_zero:
         beyond |= figures < 0
     return pd.Series(beyond, index=values.index)
+
+
+def _most(figures: np.ndarray) -> float:
+    """The most that a column of counts or money can hold, by what is usual in it.
+
+    A phone number has eleven digits. So have amounts of rupiah, but then not one among small ones.
+    """
+    given = figures[~np.isnan(figures)]
+    if not (given > _MOST).any():
+        return _MOST
+    usual = given[(given > 0) & (given <= _MOST)]
+    if not len(usual):
+        return _MOST if len(given) == 1 else np.inf
+    return max(_MOST, _TIMES_USUAL * float(np.median(usual)))
 
 
 def without_sign(values: pd.Series, column: Column) -> pd.Series:
@@ -202,6 +219,15 @@ def currency(cells: pd.Series) -> str | None:
     """The ISO code of the first sign of money in the texts of a column."""
     sign = _SIGN.search("\n".join(_texts(cells).drop_null().slice(0, 200).to_pylist()))
     return text.CURRENCY_OF[(sign[1] or sign[2]).lower()] if sign else None
+
+
+_SIGN_OF_HEADER = re.compile(rf"[(\[/ ]({MONEY_MARK})[)\]]?$")
+
+
+def currency_of_header(header: str) -> str | None:
+    """The ISO code of the sign of money at the end of a header, as in GMV (Rp)."""
+    sign = _SIGN_OF_HEADER.search(normal(header))
+    return text.CURRENCY_OF[sign[1]] if sign else None
 
 
 def foreign(cells: pd.Series, code: str) -> pd.Series:

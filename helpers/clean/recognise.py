@@ -48,6 +48,7 @@ UNITS = dict.fromkeys(
     "h": "hours",
     "%": "percent",
 }
+UNSAID = "unsaid"
 _ANY_UNIT = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True))
 # 金额(万元), 金额[单位:万元], 金额/万元, 金额 万元, 金额万元
 _WITH_UNIT = re.compile(
@@ -112,7 +113,8 @@ class Block(NamedTuple):
 class Candidate(NamedTuple):
     """An export with the names that it knows: of headers, its signature, of sheets.
 
-    `bare` gives the names that bear a unit, and it, by what is left without it.
+    `bare` gives the names that bear a unit, and it, by what is left without it; `asked` are those
+    of durations whose unit is asked for where a header states none.
     """
 
     system: System
@@ -121,6 +123,7 @@ class Candidate(NamedTuple):
     bare: dict[str, tuple[str, str | None]]
     signature: tuple[frozenset[str], ...]
     sheets: frozenset[str]
+    asked: frozenset[str]
 
 
 @functools.lru_cache(maxsize=1 << 14)
@@ -146,7 +149,14 @@ def _candidate(system: System, export: Export) -> Candidate:
     bare = {plain: (name, unit) for name in read for plain, unit in [_split_unit(name)]}
     bare = {plain: named for plain, named in bare.items() if plain != named[0]}
     sheets = frozenset(map(normal, export.sheet))
-    return Candidate(system, export, all_names, bare, signature, sheets)
+    columns = reference.tables()[export.table].columns
+    asked = frozenset(
+        normal(header)
+        for name, how in export.columns.items()
+        if name in columns and columns[name].least
+        for header in how.header
+    )
+    return Candidate(system, export, all_names, bare, signature, sheets, asked)
 
 
 def _read(export: Export) -> list[str]:
@@ -410,7 +420,7 @@ def _known(name: str, candidate: Candidate) -> tuple[str | None, str | None]:
     """The name that an export knows for a header, and the unit that the header states for it.
 
     Known with another unit (直播时长(分钟) for 直播时长(小时)), it is that name; without any unit
-    it is one that is known in plain money or pieces.
+    it is one that is known in plain money or pieces, or a duration that is asked about (`UNSAID`).
     """
     if name in candidate.known:
         return name, None
@@ -418,7 +428,9 @@ def _known(name: str, candidate: Candidate) -> tuple[str | None, str | None]:
     if plain in candidate.known:
         return plain, unit
     full, usual = candidate.bare.get(plain, (None, None))
-    return (full, unit) if plain != name or usual is None else (None, None)
+    if plain == name and usual is not None:
+        return (full, UNSAID) if full in candidate.asked else (None, None)
+    return full, unit
 
 
 def headers(texts: list[str], candidate: Candidate) -> tuple[Header, ...]:

@@ -166,7 +166,15 @@ CHECKLIST = {
         [236552, 1234.5, 12.5],
     ),
     "Rp9.467.316": Format(
-        sessions("直播间成交金额", "Rp9.467.316", "Rp248.780"), "paid_amount", [9467316, 248780]
+        {
+            "S": [
+                ["Livestream", "Start time", "Gross revenue", "Direct GMV"],
+                ["a", "2026-05-01 20:00:00", "Rp9.467.316", "Rp1"],
+                ["b", "2026-05-02 20:00:00", "Rp248.780", "Rp1"],
+            ]
+        },
+        "paid_amount",
+        [9467316, 248780],
     ),
     "a comma as the decimal mark": Format(
         sessions("直播间成交金额", "1.234.567,50", "12,5"), "paid_amount", [1234567.5, 12.5]
@@ -263,6 +271,89 @@ CHECKLIST = {
         totals=1,
     ),
     "totals rows: 合计": Format({"S": [HEAD, ROW, ["合计", "", 5]]}, "viewers", [5], totals=1),
+    "an average below the rows": Format(
+        {"S": [HEAD, ROW, ["shop1", "2026-05-02 20:00:00", 8], ["平均", "", 6.5]]},
+        "viewers",
+        [5, 8],
+        ("statistic",),
+    ),
+    "an average above the total": Format(
+        {
+            "S": [
+                HEAD,
+                ROW,
+                ["shop1", "2026-05-02 20:00:00", 8],
+                ["Average", "", 6.5],
+                ["合计", "", 13],
+            ]
+        },
+        "viewers",
+        [5, 8],
+        ("statistic",),
+        totals=1,
+    ),
+    "an average of sources": Format(
+        channels(["推荐", 10], ["搜索", 4], ["均值", 7]), "views", [10, 4], ("statistic",)
+    ),
+    "a session that is called average": Format(
+        sessions("主播昵称", "平均", "小美"), "room_name", ["平均", "小美"]
+    ),
+    "a phone number as an amount": Format(
+        orders(
+            "订单应付金额",
+            "100",
+            "99.5",
+            "13812345678元",
+            "138 1234 5678",
+            支付完成时间="2026-05-01 20:01:00",
+        ),
+        "paid",
+        [100, 99.5],
+        ("impossible", "impossible"),
+    ),
+    "a phone number as a count": Format(
+        orders("商品数量", 1, 2, 13812345678), "qty", [1, 2], ("impossible",)
+    ),
+    "amounts of rupiah of eleven digits": Format(
+        {
+            "S": [
+                ["Livestream", "Start time", "Gross revenue", "Direct GMV"],
+                ["a", "2026-05-01 20:00:00", "Rp13.812.345.678", "Rp1"],
+                ["b", "2026-05-02 20:00:00", "Rp812.345.678", "Rp1"],
+            ]
+        },
+        "paid_amount",
+        [13812345678, 812345678],
+    ),
+    "a header of dollars in an export of yuan": Format(
+        sessions("直播间成交金额($)", 100, "-"), "viewers", [10], ("other_currency",)
+    ),
+    "dollars of sources, whose export states no currency": Format(
+        {
+            "基本信息": whole_session()["基本信息"],
+            "渠道流量": [
+                ["渠道名称", "观看次数", "成交金额"],
+                ["推荐", 10, "$5.00"],
+                ["搜索", 7, "¥8.00"],
+            ],
+        },
+        "views",
+        [7],
+        ("other_currency",),
+    ),
+    "a header of yuan": Format(sessions("直播间成交金额(¥)", 100), "paid_amount", [100]),
+    "a duration whose unit is nowhere said": Format(
+        sessions("直播时长", 960, 57600, "16小时"),
+        "duration_seconds",
+        [57600],
+        ("short_duration",) * 2,
+    ),
+    "a duration without a unit that says it in its cells": Format(
+        sessions("直播时长", "16小时", "2:30:00"), "duration_seconds", [57600, 9000]
+    ),
+    "a duration without a unit between a start and an end": Format(
+        sessions("直播时长", 180, 直播结束时间="2026-05-01 23:00:00"), "duration_seconds", [10800]
+    ),
     "a row of money without an id": Format(
         {"S": [["素材名称", "素材ID", "整体消耗"], ["开箱", "7512", 3], ["素材集合", "-", 9]]},
         "cost",
@@ -494,6 +585,19 @@ def test_dates_that_a_file_leaves_open_are_a_question_until_the_workspace_answer
     assert (question in reading.files["problem"].iloc[0]) == (dates is None)
 
 
+def test_a_whole_column_of_another_currency_is_asked_about(tmp_path):
+    sheets = sessions("直播间成交金额", "$100.00", "$250.00")
+    reading = load(workbook(tmp_path / "x.xlsx", **sheets))
+    assert set(reading.aside["reason"]) == {"other_currency"} and len(reading.aside) == 2
+    assert "Column 直播间成交金额: 2 rows kept aside" in reading.files["problem"].iloc[0]
+
+
+def test_a_unit_that_nothing_says_is_answered_in_the_settings(tmp_path):
+    path = workbook(tmp_path / "x.xlsx", **sessions("直播时长", 960, 90))
+    lasted = load(path, durations="minutes").tables["sessions"]["duration_seconds"]
+    assert lasted.tolist() == [57600, 5400]
+
+
 @pytest.mark.parametrize("cells", [("很久", 14), (14, "很久"), ("很久", "2小时", 14)])
 def test_an_open_question_is_asked_beside_a_cell_that_is_no_value_at_all(tmp_path, cells):
     rows = [["平台", "直播间账号", "开播时间", "直播时长"]]
@@ -506,8 +610,8 @@ def test_an_open_question_is_asked_beside_a_cell_that_is_no_value_at_all(tmp_pat
     problem = reading.files["problem"].iloc[0]
     assert (
         f"Column 直播时长: 1 rows kept aside, first in row {cells.index(14) + 2} (14): a duration "
-        "whose unit cannot be told: impossibly short as it stands, or h:mm or m:ss. "
-        "Write one line into workspace.yml: "
+        "whose unit cannot be told: none is stated, it is impossibly short as it stands, or h:mm "
+        "or m:ss. Write one line into workspace.yml: "
         "durations: seconds (14 is 0 days 00:00:14), or durations: minutes (14 is 0 days "
         "00:14:00), or durations: hours (14 is 0 days 14:00:00), or durations: days (14 is 14 "
         "days 00:00:00)."
