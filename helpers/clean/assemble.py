@@ -25,6 +25,8 @@ from helpers.clean.columns import (
     day_order,
     dots_of,
     impossible,
+    is_running_total,
+    mixed_rates,
     not_whole,
     slack_of,
     with_dots,
@@ -296,6 +298,10 @@ def _columns(
             raw, parsed = cells.of(header), parsed_of[name, header.place]
             read = without_sign(parsed.values, columns[name])
             wrong = impossible(read, columns[name]) & ~parsed.bad
+            if columns[name].kind == "rate" and not header.unit_of(how):
+                mixed = mixed_rates(raw, read)
+                bad.append(_BadCells(header.text, raw, mixed, "mixed_rates"))
+                wrong &= ~mixed
             if columns[name].kind in WHOLE and not header.unit_of(how):
                 bad.append(_BadCells(header.text, raw, not_whole(raw, read), "not_whole"))
             if columns[name].kind in schema.NUMBERS:
@@ -326,7 +332,13 @@ def _columns(
                 more = parse.ids(raw)
                 values[name] = values[name] + "-" + more.values.fillna("")
                 bad.append(_BadCells(header.text, raw, _lost(more), "lost_digits"))
-    unsaid = {header.text for header in block.headers if header.unit == recognise.UNSAID}
+    left_out += _running_totals(values, block, cells)
+    unsaid = {
+        header.text
+        for how in export.columns.values()
+        for header in block.places(how.header)
+        if header.unit_of(how) == recognise.UNSAID
+    }
     if unsaid and {"started_at", "ended_at"} <= set(values):  # which tell how long it was
         between = values["started_at"].notna() & values["ended_at"].notna()
         bad = [
@@ -336,6 +348,24 @@ def _columns(
     if cells.sub.any() and export.sub_rows and "sku_id" in columns:
         values["sku_id"] = cells.own_id().astype("str")
     return _ParsedColumns(values, bad, left_out, tuple(dict.fromkeys(notes)))
+
+
+def _running_totals(
+    values: dict[str, pd.Series], block: Block, cells: BlockCells
+) -> list[_BadCells]:
+    """Cells of columns that add up step by step where each row is of a step; their values go."""
+    table = reference.tables()[block.export.table]
+    left_out = []
+    for name in values if table.steps in values else ():
+        column = table.columns.get(name)
+        if column is None or not (column.is_sum or column.kind == "users"):
+            continue
+        if is_running_total(values[name], values[table.steps]):
+            header = block.places(block.export.columns[name].header)[0]
+            given = values[name].notna()
+            left_out.append(_BadCells(header.text, cells.of(header), given, "running_total"))
+            values[name] = values[name].mask(given)
+    return left_out
 
 
 def _twins(block: Block, cells: BlockCells, header: Header) -> list[_BadCells]:
@@ -482,8 +512,10 @@ def _parsed(
             era_1904=context.era_1904,
         )
     if kind == "seconds":
-        answer = context.answers.durations if column.least else None
-        return parse.seconds(cells, unit=unit, answer=answer, least=column.least)
+        answer = context.answers.durations if column.least or column.usual else None
+        return parse.seconds(
+            cells, unit=unit, answer=answer, least=column.least, usual=column.usual
+        )
     is_money = kind == "money" or column.adds
     return parse.numbers(cells, kind=kind, unit=unit, currency=code if is_money else None)
 

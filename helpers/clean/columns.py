@@ -180,6 +180,34 @@ def not_whole(cells: pd.Series, values: pd.Series) -> pd.Series:
     return broken
 
 
+def mixed_rates(cells: pd.Series, values: pd.Series) -> pd.Series:
+    """Plain numbers of a column of rates one of which is above 1.
+
+    Those are percentages, or of two exports: then 0.5 may be a half or half a percent.
+    """
+    if not (values > 1).any():
+        return no_cell(values)
+    plain = ~words(cells).str.contains("[%％]", na=False)
+    return plain & (values > 0) if (plain & (values > 1)).any() else no_cell(values)
+
+
+STEP, SESSION_GAP = 20, pd.Timedelta(hours=1)
+
+
+def is_running_total(values: pd.Series, at: pd.Series) -> bool:
+    """Whether figures of steps of time never fall and mostly rise, from one step to the next.
+
+    A pause of an hour begins anew; what has fewer than 20 steps tells nothing.
+    """
+    given = pd.DataFrame({"at": at, "value": values}).dropna().sort_values("at", kind="stable")
+    part = (given["at"].diff() > SESSION_GAP).cumsum()
+    steps = given["value"].groupby(part).diff()
+    each = pd.DataFrame({"falls": steps < 0, "rises": steps > 0}).groupby(part).agg(["sum", "size"])
+    long = each[each["rises", "size"] >= STEP]
+    rises = long["rises", "sum"] >= long["rises", "size"] / 2
+    return bool(len(long) and not long["falls", "sum"].any() and rises.all())
+
+
 # an amount with cents; one such cell does not decide how all others are read
 _CENTS = r"(?m)^\D*\d{{1,3}}(?:[ \xa0\u202f'’.,]?\d{{3}})*{}\d{{1,2}}\D*$"
 

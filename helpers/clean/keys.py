@@ -146,8 +146,11 @@ def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
     rest = frame[shared & ~again]
     differs = _contradicts(rest, key, table).reindex(frame.index, fill_value=False)
     alone = ~_is_completed(frame, part, table)
-    # a room is on air once: of its rows of one start the last is the newest
-    differs &= alone & (part.export.table != "sessions")
+    if part.export.table == "sessions":
+        # a room is on air once: of its rows of one start the last is the newest, but for starts
+        # whose clock is missing
+        differs &= frame["started_at"] == frame["started_at"].dt.normalize()
+    differs &= alone
     again |= alone & rest.duplicated(key, keep="last").reindex(frame.index, fill_value=False)
     return pd.concat(
         [

@@ -207,7 +207,9 @@ def choice(
     # that an attribution is still to come is an answer
     written = _by_pattern(written.mask(is_empty(written) & ~written.isin(LATER)), words_of)
     if labels is None:
-        return Parsed(privacy.masked(written) if free else written, no_cell(cells))
+        dates = is_instance(cells, dt.date)  # what was a group of 10-12 years, say
+        written = privacy.masked(written) if free else written
+        return Parsed(written.mask(dates) if dates.any() else written, dates, "turned_date")
     codes = mapped(written, lambda value: labels.get(normal(value))).astype("str")
     return Parsed(codes, codes.isna() & written.notna(), "unknown_choice")
 
@@ -308,7 +310,12 @@ def _figure(text: str, mark: str, *, factor: float, divisor: float, share: bool)
 
 @each_once
 def seconds(
-    cells: pd.Series, *, unit: str | None = None, answer: str | None = None, least: float = 0
+    cells: pd.Series,
+    *,
+    unit: str | None = None,
+    answer: str | None = None,
+    least: float = 0,
+    usual: float = 0,
 ) -> Parsed:
     """Durations in seconds.
 
@@ -316,15 +323,22 @@ def seconds(
     that of the workspace's `answer`. Without both they are seconds, or days where all of the column
     are below 1. A plain number shorter than `least` is in the unit of the answer, or not
     understood; so is every one of a column whose unit is `unsaid`, and 3:05 in a column that holds
-    nothing else, of hours or minutes.
+    nothing else, of hours or minutes. Plain numbers that are all below `usual` are in the unit of
+    the answer, or left out.
     """
     timed = is_instance(cells, dt.datetime, dt.time, dt.timedelta)
     written = filled(cells).mask(timed)
     plain = pd.to_numeric(written, errors="coerce").astype("float64")
+    given = plain[plain > 0]
     if unit == UNSAID:
         unit, least = None, np.inf
+    left_out = no_cell(cells)
+    if usual and unit is None:
+        if len(given) and (given < usual).all() and (given > _AN_HOUR).any():
+            left_out = plain.notna() & (answer is None)
+        else:
+            answer = None
     values = plain * _FACTOR.get(unit or answer, 1.0)
-    given = plain[plain > 0]
     if not (unit or answer) and len(given) and (given < 1).all():  # of a day, as Excel keeps them
         values = (plain * _FACTOR["days"]).round(3)
     short = (values > 0) & (values < least)
@@ -340,11 +354,16 @@ def seconds(
             values, doubtful = values.mask(rest), doubtful | rest
     values = values.mask(timed, cells[timed].map(_clock).astype("float64"))
     unread = (written.notna() | timed) & ~np.isfinite(values)
+    if left_out.any():
+        values, unread = values.mask(left_out), unread & ~left_out
+        reason = left_out.map({True: "short_duration", False: "not_a_duration"})
+        return Parsed(values, unread, reason, left_out=left_out)
     if not doubtful.any():
         return Parsed(values, unread, "not_a_duration")
     return Parsed(values, unread, doubtful.map({True: "short_duration", False: "not_a_duration"}))
 
 
+_AN_HOUR = 1 / 24  # of a day, as a spreadsheet keeps it
 _TWO_PARTS = r"(?:[01]?\d|2[0-3]):[0-5]\d"
 _ZH = re.compile(
     r"(?:(\d+)(?:天|日))?(?:(\d+(?:\.\d+)?)(?:小时|个小时|时))?"

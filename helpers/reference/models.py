@@ -48,6 +48,7 @@ class Column(Label):
     """One column of a canonical table.
 
     `below_zero`: its values may be negative; `least`: below it a number without a unit is doubtful;
+    `usual`: a column of numbers without a unit is, where all of them are below it;
     `per_hour`: the most that an hour of a session can bring; `adds`: the values of rows add up to
     that of a total, where the kind does not say so; `ahead`: a time that may lie ahead of now.
     """
@@ -58,6 +59,7 @@ class Column(Label):
     line: Literal["created", "paid", "net", "refund", "cost", "price"] | None = None
     below_zero: bool = False
     least: float = 0
+    usual: float = 0
     per_hour: float | None = None
     adds: bool = False
     ahead: bool = False
@@ -76,7 +78,8 @@ class Table(Label):
     rows of one file are all rows. `needs` are the columns without which its money cannot be told,
     each with the column beside which a row must have it (None: none). `shared`: columns that a row
     of several lines may state once for all of them; a table without any is never split into lines.
-    `completes` completes the key where rows of one sheet share it.
+    `completes` completes the key where rows of one sheet share it. `steps`: the time of which each
+    row has what was added, no running total.
     """
 
     grain: str
@@ -87,6 +90,7 @@ class Table(Label):
     never_without: dict[str, Many] = {}
     needs: dict[str, str | None] = {}
     repeats: bool = False
+    steps: str | None = None
     shared: list[str] = []
     completes: list[str] = []
 
@@ -160,7 +164,16 @@ class SourceColumn(Entry):
     header: Many = Field(alias="from", default=[])
     unit: (
         Literal[
-            "seconds", "minutes", "hours", "days", "fraction", "percent", "wan", "fen", "thousand"
+            "seconds",
+            "minutes",
+            "hours",
+            "days",
+            "fraction",
+            "percent",
+            "wan",
+            "fen",
+            "thousand",
+            "unsaid",
         ]
         | None
     ) = None

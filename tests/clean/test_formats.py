@@ -298,6 +298,123 @@ CHECKLIST = {
     "a session that is called average": Format(
         sessions("主播昵称", "平均", "小美"), "room_name", ["平均", "小美"]
     ),
+    "dates of digits alone": Format(
+        starts("20260901", 20260902, "20260903203000", "202609042030"),
+        "started_at",
+        [
+            day("2026-09-01"),
+            day("2026-09-02"),
+            day("2026-09-03 20:30"),
+            day("2026-09-04 20:30"),
+        ],
+    ),
+    "hours behind midnight": Format(
+        starts("2026-09-01 24:05", "2026-09-02 25:30:10", "2026-09-03 24:00", "2026-09-04 30:00"),
+        "started_at",
+        [day("2026-09-02 00:05"), day("2026-09-03 01:30:10"), day("2026-09-04")],
+        ("not_a_date",),
+    ),
+    "a range that ends behind midnight": Format(
+        {
+            "基本信息": [
+                ["达人昵称", "抖音号or火山号", "直播时间"],
+                ["某店", "shop1", "2026/07/28 20:15:49~02:44:39"],
+            ]
+        },
+        "ended_at",
+        [day("2026-07-29 02:44:39")],
+    ),
+    "a range that ends on its day": Format(
+        {
+            "基本信息": [
+                ["达人昵称", "抖音号or火山号", "直播时间"],
+                ["某店", "shop1", "2026/07/28 20:15:49 - 23:44"],
+            ]
+        },
+        "ended_at",
+        [day("2026-07-28 23:44")],
+    ),
+    "rates of which one is above 1": Format(
+        sessions("观看老粉占比", 0.5, 12.5, "3.4%", 0),
+        "fan_viewer_share",
+        [0.034, 0],
+        ("mixed_rates", "mixed_rates"),
+    ),
+    "percentages under a header that says so": Format(
+        sessions("观看老粉占比(%)", 0.5, 12.5), "fan_viewer_share", [0.005, 0.125]
+    ),
+    "minutes that every source is watched, without their unit": Format(
+        {
+            "基本信息": whole_session()["基本信息"],
+            "渠道流量": [
+                ["渠道名称", "观看次数", "人均观看时长"],
+                ["推荐", 10, 1.5],
+                ["搜索", 7, 0.8],
+            ],
+        },
+        "views",
+        [10, 7],
+    ),
+    "seconds that sources are watched, one of them a few": Format(
+        {
+            "基本信息": whole_session()["基本信息"],
+            "渠道流量": [
+                ["渠道名称", "观看次数", "人均观看时长"],
+                ["推荐", 10, 65],
+                ["搜索", 7, 3],
+            ],
+        },
+        "avg_watch_seconds",
+        [65, 3],
+    ),
+    "watch time as a spreadsheet keeps it, of a day": Format(
+        {
+            "基本信息": whole_session()["基本信息"],
+            "渠道流量": [
+                ["渠道名称", "观看次数", "人均观看时长"],
+                ["推荐", 10, 45 / 86400],
+                ["搜索", 7, 90 / 86400],
+            ],
+        },
+        "avg_watch_seconds",
+        [45, 90],
+    ),
+    "a session of minutes, as its header says": Format(
+        {
+            "场次概览": [
+                ["直播开始时间", "2026-05-01 20:00:00"],
+                ["主播昵称", "某店"],
+                ["直播时长(分钟)", 180],
+            ]
+        },
+        "duration_seconds",
+        [10800],
+    ),
+    "an age group that became a date": Format(
+        {
+            "用户画像": [
+                ["开播时间", "维度", "分组", "观看人数"],
+                ["2026-05-01 20:00:00", "年龄", "18-23", 60],
+                ["2026-05-01 20:00:00", "年龄", dt.datetime(2026, 10, 12), 20],
+            ]
+        },
+        "group",
+        ["18-23"],
+        ("turned_date",),
+    ),
+    "two sessions of one day whose clock is missing": Format(
+        {
+            "S": [
+                HEAD,
+                ["shop1", "2026-05-01", 5],
+                ["shop1", "2026-05-01", 8],
+                ["shop1", "2026-05-02", 7],
+            ]
+        },
+        "viewers",
+        [7],
+        ("collision", "collision"),
+    ),
     "a phone number as an amount": Format(
         orders(
             "订单应付金额",
@@ -590,6 +707,38 @@ def test_a_whole_column_of_another_currency_is_asked_about(tmp_path):
     reading = load(workbook(tmp_path / "x.xlsx", **sheets))
     assert set(reading.aside["reason"]) == {"other_currency"} and len(reading.aside) == 2
     assert "Column 直播间成交金额: 2 rows kept aside" in reading.files["problem"].iloc[0]
+
+
+def test_watch_time_without_a_unit_is_asked_about_and_answered_in_the_settings(tmp_path):
+    head = ["渠道名称", "观看次数", "人均观看时长"]
+    sheets = {
+        "基本信息": whole_session()["基本信息"],
+        "渠道流量": [head, ["推荐", 10, 1.5], ["搜索", 7, 0.5]],
+    }
+    path = workbook(tmp_path / "x.xlsx", **sheets)
+    reading = load(path)
+    assert reading.tables["traffic"]["avg_watch_seconds"].isna().all()
+    assert "人均观看时长: 2 cells left out" in reading.files["problem"].str.cat(sep=" ")
+    answered = load(path, durations="minutes").tables["traffic"]
+    assert answered["avg_watch_seconds"].tolist() == [90, 30]
+
+
+def test_a_running_total_is_no_curve_of_minutes(tmp_path):
+    def minutes(per_minute):
+        rows = [
+            [f"2026/11/10 20:{at:02}", count, 100 + at % 3] for at, count in enumerate(per_minute)
+        ]
+        return load(workbook(tmp_path / "x.xlsx", S=[["时间", "评论次数", "新增粉丝数"], *rows]))
+
+    per_minute = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3] * 3
+    running = minutes([sum(per_minute[: at + 1]) for at in range(30)])
+    assert running.tables["minutes"]["comments"].isna().all()
+    assert (
+        len(running.tables["minutes"]) == 30 and running.tables["minutes"]["new_fans"].notna().all()
+    )
+    assert "评论次数: 30 cells left out" in running.files["problem"].iloc[0]
+    assert minutes(per_minute).tables["minutes"]["comments"].sum() == 117
+    assert minutes([0] * 20 + [1] * 9 + [2]).files["problem"].isna().all()
 
 
 def test_a_unit_that_nothing_says_is_answered_in_the_settings(tmp_path):
