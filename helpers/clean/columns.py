@@ -220,6 +220,8 @@ def thousands_mark(cells: pd.Series) -> str:
         return "."
     if re.search(r"^\D*\d{4,},\d+\D*$", written, re.MULTILINE) and "." not in written:
         return "."  # 1299,900
+    if re.search(r"^\D*0,\d", written, re.MULTILINE) and "." not in written:
+        return "."  # 0,125
     commas, points = (len(re.findall(_CENTS.format(point), written)) for point in (",", r"\."))
     in_dots = commas > points or (not points and currency(cells) in _DOT_THOUSANDS)
     return "." if in_dots and not comma_groups else ","

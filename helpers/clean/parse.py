@@ -280,7 +280,7 @@ def _floats(written: pd.Series) -> pd.Series:
 
 _FIGURE = {
     mark: re.compile(
-        rf"([-+]?)(\d{{1,3}}(?:{group}\d{{3}})+(?:{point}\d+)?|\d+(?:{point}\d*)?|{point}\d+)"
+        rf"([-+]?)([1-9]\d{{0,2}}(?:{group}\d{{3}})+(?:{point}\d+)?|\d+(?:{point}\d*)?|{point}\d+)"
         r"([万亿千wkmb]?)(%?)",
         re.ASCII,
     )

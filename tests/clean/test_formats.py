@@ -179,6 +179,12 @@ CHECKLIST = {
     "a comma as the decimal mark": Format(
         sessions("直播间成交金额", "1.234.567,50", "12,5"), "paid_amount", [1234567.5, 12.5]
     ),
+    "a comma behind a zero is a decimal mark": Format(
+        sessions("直播间成交金额", "0,125", "1,234", "12"), "paid_amount", [0.125, 1.234, 12]
+    ),
+    "a comma behind a zero beside points": Format(
+        sessions("直播间成交金额", "0,125", "1,234.50"), "paid_amount", [1234.5], ("not_a_number",)
+    ),
     "1.2万": Format(
         sessions("直播间曝光人数", "1.2万", "3w", "1.5亿"),
         "room_exposure_users",
