@@ -61,6 +61,8 @@ _UNIT_ABOVE = re.compile(
     rf"单位[:\s]*(?:人民币)?\(?({_MONEY_UNIT})"
     r"|(?:\bunit:|\bin)\s*(?:[a-z]{3} )?(thousand|million)"
 )
+_UNIT_ALONE = re.compile(rf"[(\[]?(?:单位:?)?({_ANY_UNIT})[)\]]?")
+_FOOT_ROWS = 3
 _UNIT_OVER = re.compile(rf".*[(\[]({_MONEY_UNIT})[)\]]")
 
 
@@ -226,7 +228,7 @@ def tables(
         Block(
             candidate.system,
             candidate.export,
-            _with_units_above(headers, candidate.export, grid, row),
+            _with_units_around(headers, candidate.export, grid.iloc[:end], row, depth),
             not_blank(grid.iloc[row + depth : end]),
             end == len(grid),
             _title(grid, row),
@@ -269,14 +271,19 @@ def _records_above(rows: pd.DataFrame, block: Block) -> tuple[int, int]:
     return (0, 0)
 
 
-def _with_units_above(
-    headers: tuple[Header, ...], export: Export, grid: pd.DataFrame, row: int
+def _with_units_around(
+    headers: tuple[Header, ...], export: Export, grid: pd.DataFrame, row: int, depth: int
 ) -> tuple[Header, ...]:
-    """The headers, those of money with the unit that stands above them where they state none."""
+    """The headers with the units that stand around them, where they state none.
+
+    In a row of their own below the headers; for those of money also above them, or in a remark in
+    the last rows.
+    """
     columns = reference.tables()[export.table].columns
-    above = normal(_title(grid, row))
-    stated = _UNIT_ABOVE.search(above)
-    if stated is None and not re.search(_MONEY_UNIT, above):
+    below = _units_below(grid, row + depth)
+    above, foot = normal(_title(grid, row)), normal(_remarks_below(grid, row + depth))
+    stated = _UNIT_ABOVE.search(above) or _UNIT_ABOVE.search(foot)
+    if stated is None and not below and not re.search(_MONEY_UNIT, above):
         return headers
     of_all = (UNITS.get(stated[1]) or stated[2]) if stated else None
     over = {
@@ -293,13 +300,32 @@ def _with_units_above(
     }
 
     def with_unit(header: Header) -> Header:
-        states_one = _split_unit(normal(header.text))[0] != normal(header.text)
-        if header.known not in money or states_one:
+        if _split_unit(normal(header.text))[0] != normal(header.text):
+            return header
+        if header.known and header.place in below:
+            return header._replace(unit=below[header.place])
+        if header.known not in money:
             return header
         over_it = [unit for place, unit in over.items() if place <= header.place]
         return header._replace(unit=(over_it[-1] if over_it else None) or of_all)
 
     return tuple(map(with_unit, headers))
+
+
+def _units_below(grid: pd.DataFrame, row: int) -> dict[int, str | None]:
+    """By place the units in a row of words alone below the headers."""
+    texts = _texts(grid.iloc[row].to_numpy(dtype=object)) if row < len(grid) else []
+    if any(char.isdigit() for text in texts for char in text):
+        return {}
+    matches = {place: _UNIT_ALONE.fullmatch(normal(text)) for place, text in enumerate(texts)}
+    return {place: UNITS[match[1]] for place, match in matches.items() if match}
+
+
+def _remarks_below(grid: pd.DataFrame, row: int) -> str:
+    """The texts that stand alone in the last rows of a table."""
+    last = grid.iloc[max(row, len(grid) - _FOOT_ROWS) :].to_numpy(dtype=object)
+    rows = [[text for text in _texts(cells) if text] for cells in last]
+    return " ".join(texts[0] for texts in rows if len(texts) == 1)
 
 
 def _count_known(headers: tuple[Header, ...]) -> int:

@@ -136,13 +136,15 @@ def _mark() -> re.Pattern[str]:
 
 @functools.lru_cache(maxsize=1 << 14)
 def _mark_of(cell: str) -> str:
-    """What a text marks: `total`, `statistic`, or nothing."""
+    """What a text marks: `total`, `statistic`, maybe `part` of a total (A 汇总), or nothing."""
     if len(cell) > _LONGEST or cell.isdecimal():
         return ""
     plain = re.sub(r"\s", "", unicodedata.normalize("NFKC", cell)).casefold().strip(":.。*")
     if plain in reference.row_words().statistics:
         return "statistic"
-    return "total" if _mark().fullmatch(plain) else ""
+    if _mark().fullmatch(plain):
+        return "total"
+    return "part" if plain.endswith(tuple(reference.row_words().of_parts)) else ""
 
 
 def _marks(cells: pd.Series) -> pd.Series:
@@ -158,9 +160,9 @@ _ROLES = ("marked", "hinted", "statistic", "bare", "edge")
 def _hints(block: Block, rows: pd.DataFrame, keys: dict[str, list[Header]]) -> pd.DataFrame:
     """What speaks for a total, by row.
 
-    marked: a word of a total; hinted: a name of the export's `totals`; statistic: a word of an
-    average, and not all that is required; bare: nothing of the key; edge: first or last (end), and
-    the key has gaps; keyed: all that is required.
+    marked: a word of a total; hinted: a name of the export's `totals`, or one behind which a word
+    of a total stands; statistic: a word of an average, and not all that is required; bare: nothing
+    of the key; edge: first or last (end), and the key has gaps; keyed: all that is required.
     """
     columns, export = reference.tables()[block.export.table].columns, block.export
     spoken = {block.headers[0].place} | {
@@ -170,18 +172,20 @@ def _hints(block: Block, rows: pd.DataFrame, keys: dict[str, list[Header]]) -> p
         for header in block.places([*how.header, *how.joined])
     }
     mark_of = {place: _marks(rows[place]) for place in spoken}
-    marked, statistic = (
+    marked, statistic, hinted = (
         functools.reduce(np.logical_or, [marks == kind for marks in mark_of.values()])
-        for kind in ("total", "statistic")
+        for kind in ("total", "statistic", "part")
     )
-    hinted = pd.Series(False, index=rows.index)
     for name, marks in export.totals.items():
         for header in block.places([name]):
             hinted = hinted | words(rows[header.place]).isin(marks)
     parts = {
         name: functools.reduce(
             np.logical_or,
-            [~is_empty(words(rows[h.place])) & (mark_of[h.place] == "") for h in headers],
+            [
+                ~is_empty(words(rows[h.place])) & mark_of[h.place].isin(["", "part"])
+                for h in headers
+            ],
         )
         for name, headers in keys.items()
     }

@@ -193,6 +193,7 @@ class RowWords(Entry):
     before: list[str]
     behind: list[str]
     alone: list[str]
+    of_parts: list[str]
     statistics: list[str]
     remarks: list[str]
 

@@ -645,6 +645,26 @@ def test_the_unit_of_money_above_a_table(tmp_path, above, paid):
 
 
 @pytest.mark.parametrize(
+    ("below", "foot", "paid", "exposed"),
+    [
+        (["", "", "人", "万元", "万"], [], 20000, 30000),
+        (["", "", "（人）", "（千元）", "（人）"], [], 2000, 3),
+        (["", "", "", "单位：元", ""], [], 2, 3),
+        ([], ["单位：万元"], 20000, 3),
+        ([], ["以上金额单位：千元"], 2000, 3),
+        ([], ["数据来源：直播后台"], 2, 3),
+    ],
+)
+def test_the_units_below_the_headers_and_below_the_rows(tmp_path, below, foot, paid, exposed):
+    head, row = sessions("直播间成交金额", 2, 直播间曝光人数=3)["S"]
+    rows = [head, *([below] if below else []), row, *([foot] if foot else [])]
+    read = load(workbook(tmp_path / "x.xlsx", S=rows)).tables["sessions"]
+    assert read[["viewers", "paid_amount", "room_exposure_users"]].values.tolist() == [
+        [10, paid, exposed]
+    ]
+
+
+@pytest.mark.parametrize(
     ("header", "cell", "seconds"),
     [
         *(
