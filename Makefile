@@ -48,12 +48,13 @@ test-slow: $(READY) chromium  ## the tests that take long by nature
 fuzz: $(READY)  ## throw 2,000 damaged files and 2,000 styles of export at the reader (FUPAN_FUZZ=number for more or fewer)
 	@FUPAN_FUZZ=$${FUPAN_FUZZ:-2000} $(BIN)/python -m pytest -q -s tests/clean/test_fuzz.py tests/clean/test_styles.py </dev/null
 
-# Settings of its own (no question about news, no look for updates, long lines wrapped), and no list of extensions from the network.
 .PHONY: lab
-lab: $(READY)  ## JupyterLab in notebooks/, on its start page (LAB=options for JupyterLab)
-	@JUPYTER_CONFIG_PATH="notebooks/.jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
-	  $(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/00_start.ipynb \
-	  --LabApp.extension_manager=readonly $(LAB)
+lab: $(READY)  ## JupyterLab on copies of the notebooks in the workspace (LAB=options of fupan lab and of Jupyter)
+	@$(BIN)/fupan lab $(LAB)
+
+.PHONY: kernel
+kernel: $(READY)  ## register the kernel fupan, by which papermill of another environment runs the notebooks (KERNEL=options of ipykernel)
+	@$(BIN)/python -m ipykernel install --name fupan --display-name "Fupan 复盘" $(or $(KERNEL),--user)
 
 .PHONY: bench
 bench: $(READY)  ## measure time and memory on this machine (slow)
@@ -66,7 +67,7 @@ same: $(READY)  ## review with a commit and with the working tree, and name what
 .PHONY: lint
 lint: $(READY)  ## style of the code, and normal form of the notebooks
 	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check helpers tests notebooks
+	@$(BIN)/ruff format --check helpers tests notebooks setup.py
 	@$(BIN)/python tests/notebooks_clean.py --check $(NOTEBOOKS)
 
 .PHONY: notebooks-clean

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
+import difflib
 import functools
 import hashlib
 import html
@@ -13,14 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ValidationError
+from IPython import get_ipython
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from helpers import clean, reference
+from helpers import reference
 from helpers.clean import history
 from helpers.clean.folder import WORK, Workspace, WorkspaceError, replacing
 from helpers.clean.ingestion import code_version, current_readings, ingest
 from helpers.clean.tables import computed_once, data_as_of, lazy_table, read_table, sessions
-from helpers.core import findings, text
+from helpers.core import findings, places, text
 from helpers.reference import schema
 
 if TYPE_CHECKING:
@@ -40,6 +43,65 @@ class Missing(str):
             '<p class="fupan-missing" style="border:1px dashed '
             f'#b5bec6;color:#55616d;padding:.4em .8em;margin:.6em 0">{html.escape(self)}</p>'
         )
+
+
+class ParameterError(ValueError):
+    """A parameter is unknown or of the wrong type; the message names it and what is expected."""
+
+
+PARAMETER_TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+def checked_parameter(name: str, value: object, declared: dict[str, str], **options: Any) -> Any:
+    """A value in the type that the notebook declares; `declared` has each name with its type.
+
+    Raises `ParameterError` for an unknown name or a wrong type. `options` are those of pydantic's
+    validation: texts of a command line become numbers unless it is to be strict.
+    """
+    if name not in declared:
+        near = difflib.get_close_matches(name, declared, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        raise ParameterError(
+            f"unknown parameter {name!r}{hint} Known: {', '.join(sorted(declared)) or 'none'}"
+        )
+    wanted = PARAMETER_TYPES.get(declared[name], str)
+    try:
+        return TypeAdapter(wanted).validate_python(value, **options)
+    except ValidationError as error:
+        hint = f"; papermill takes text as it is by -r {name} VALUE" if wanted is str else ""
+        raise ParameterError(
+            f"parameter {name}: expected {wanted.__name__}, found {value!r}{hint}"
+        ) from error
+
+
+def _check_injected() -> None:
+    """Stop a notebook that papermill gave what it does not declare: papermill only warns.
+
+    Its cell begins with a comment of its own and follows the notebook's cell of parameters, whose
+    names have their types.
+    """
+    shell = get_ipython()
+    history = getattr(shell, "history_manager", None)
+    cells = history.input_hist_raw if history else []
+    at = [place for place, cell in enumerate(cells) if cell.startswith("# Parameters\n")]
+    if not at:
+        return
+    declared = {name: kind for name, (kind, _) in _assigned(cells[at[-1] - 1]).items()}
+    if "session_id" not in declared:  # somebody's own notebook
+        return
+    for name, (_, value) in _assigned(cells[at[-1]]).items():
+        checked_parameter(name, value, declared, strict=True)
+
+
+def _assigned(cell: str) -> dict[str, tuple[str, object]]:
+    """Of the plain assignments of a cell each name with its type, where stated, and its value."""
+    assigned = {}
+    for line in ast.parse(cell).body:
+        if isinstance(line, ast.Assign | ast.AnnAssign):
+            target = line.targets[0] if isinstance(line, ast.Assign) else line.target
+            kind = ast.unparse(line.annotation) if isinstance(line, ast.AnnAssign) else ""
+            assigned[ast.unparse(target)] = kind, ast.literal_eval(line.value)
+    return assigned
 
 
 # How a session was found: by its name, on the start page, as the newest, or as it instead of one
@@ -65,15 +127,19 @@ def opened_by_hand() -> bool:
 
 def kept_choice() -> Choice:
     """What was chosen on the start page; nothing if not opened by hand, or if unreadable."""
-    if opened_by_hand():
-        with contextlib.suppress(ValidationError, OSError):
-            return Choice.model_validate_json((clean.BY_HAND / "chosen.json").read_bytes())
+    return last_choice() if opened_by_hand() else Choice()
+
+
+def last_choice() -> Choice:
+    """What was last chosen on the start page, whoever asks; nothing if unreadable."""
+    with contextlib.suppress(ValidationError, OSError):
+        return Choice.model_validate_json((places.BY_HAND / "chosen.json").read_bytes())
     return Choice()
 
 
 def keep_choice(choice: Choice) -> Choice:
     """Keep what was chosen on the start page and return it."""
-    with replacing(clean.BY_HAND / "chosen.json") as path:
+    with replacing(places.BY_HAND / "chosen.json") as path:
         path.write_text(choice.model_dump_json(indent=1), encoding="utf-8")
     return choice
 
@@ -331,14 +397,16 @@ def open_review(
     chosen workspace cannot be used. Results go to <reports_dir>/<session>/; by default to
     reports/by_hand. `confidence` (of intervals) overrides that of thresholds.yml. Raises
     `WorkspaceError` for an unknown session, naming the nearest ones, and `ValueError` for a
-    confidence outside 0 to 1.
+    confidence outside 0 to 1, `ParameterError` for what papermill was given and the notebook does
+    not declare.
     """
+    _check_injected()
     choice = choice or kept_choice()
     lang = lang or choice.lang or "zh"
     text.choose(lang, "", "")
     if confidence is not None and not 0 < confidence < 1:
         raise ValueError(f"confidence: expected a number between 0 and 1, found {confidence!r}")
-    root = Path(reports_dir).expanduser().resolve() if str(reports_dir) else clean.BY_HAND
+    root = Path(reports_dir).expanduser().resolve() if str(reports_dir) else places.BY_HAND
     try:
         workspace, account = _opened(data_dir or choice.data_dir)
     except (WorkspaceError, reference.ReferenceDataError, OSError) as error:

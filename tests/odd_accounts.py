@@ -13,8 +13,7 @@ import nbformat
 import numpy as np
 
 from helpers import reference
-from helpers.core import text
-from helpers.run import steps
+from helpers.core import places, text
 from tests.made_files import workbook
 
 HOUR = dt.timedelta(hours=1)
@@ -101,7 +100,7 @@ def run_here(name: str, **values: str) -> list[str]:
     What each cell shows, as plain text.
     """
     space, shown = {}, []
-    for cell in nbformat.read(steps.NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
+    for cell in nbformat.read(places.NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
         if cell.cell_type != "code":
             continue
         tree = ast.parse(cell.source)

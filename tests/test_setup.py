@@ -202,7 +202,8 @@ def test_the_readmes_describe_the_command_as_it_is(name):
     }
     assert set(re.findall(r"(?m)^\| `fupan (\w+)", text)) == set(commands)
     options = set().union(*commands.values())
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+    of_others = r"`[^`]*(?:jupyter|papermill|LAB=)[^`]*`"
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", re.sub(of_others, "", text)))
     assert named <= options, f"{name} names options that the command has not: {named - options}"
     for call, option in re.findall(r"fupan (\w+)[^`\n]*?(--[a-z]+)", text):
         assert option in commands[call], f"{name}: fupan {call} has no {option}"

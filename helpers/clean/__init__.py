@@ -4,9 +4,6 @@ What is bad is kept aside.
 """
 
 from helpers.clean.folder import (
-    BY_HAND,
-    PROJECT,
-    REPORTS,
     WORK,
     Settings,
     Workspace,

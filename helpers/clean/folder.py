@@ -7,6 +7,7 @@
   what reviews counted in single sessions of large tables.
 - plans/ holds one Excel a session, edited by the team, and a CSV to read.
 - reference/ holds the team's own additions to data/reference.
+- notebooks/ holds copies of the notebooks to work in, and the team's own.
 """
 
 from __future__ import annotations
@@ -27,16 +28,10 @@ import platformdirs
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from helpers import reference
 from helpers.clean.columns import Answers
 from helpers.clean.notes import note
-from helpers.core import text
+from helpers.core import places, text
 
-PROJECT = Path(__file__).resolve().parents[2]
-DEMO = PROJECT / "data" / "demo"
-REPORTS = PROJECT / "reports"
-# results of notebooks that somebody runs by hand, and what was chosen on the start page
-BY_HAND = REPORTS / "by_hand"
 WORK = ".work"  # under the reports folder: where a run writes until its page may be published
 
 
@@ -96,11 +91,15 @@ class Workspace:
         return self.path / "plans"
 
     @property
+    def notebooks(self) -> Path:
+        return self.path / "notebooks"
+
+    @property
     def reference(self) -> Path | None:
         """The workspace's own reference data, laid over the shipped ones."""
         folder = self.path / "reference"
         # The shipped data/ is a workspace too: its reference/ is the shipped one.
-        return folder if folder.is_dir() and folder.resolve() != reference.SHIPPED else None
+        return folder if folder.is_dir() and folder.resolve() != places.REFERENCE else None
 
     def raw_files(self) -> list[Path]:
         """All of raw/ by name, without hidden and half-saved ones, and the own costs.csv.
@@ -195,14 +194,15 @@ def _folder(data_dir: str | Path) -> Path:
 
 
 def _demo() -> Path:
-    if not (DEMO / "truth.json").exists():
-        DEMO.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(DEMO.parent / ".demo.lock", timeout=600):
-            if not (DEMO / "truth.json").exists():
+    folder = places.DEMO
+    if not (folder / "truth.json").exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder.parent / ".demo.lock", timeout=600):
+            if not (folder / "truth.json").exists():
                 from helpers import demo  # dear to import for what happens once
 
-                demo.write(demo.simulate(demo.SEED), DEMO)
-    return DEMO
+                demo.write(demo.simulate(demo.SEED), folder)
+    return folder
 
 
 def _settings(path: Path) -> Settings:

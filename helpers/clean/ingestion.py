@@ -15,6 +15,7 @@ from helpers.clean.merge import merge
 from helpers.clean.reader_process import readers
 from helpers.clean.readings import drop_old_readings, mended_readings, name_in_raw, readings_of
 from helpers.clean.tables import LEDGERS
+from helpers.core import places
 
 READS = ("clean", "core/privacy.py", "core/text.py", "reference")
 READS_DATA = (
@@ -36,7 +37,7 @@ def code_version() -> str:
     """A digest of code and shipped reference data; results of other code are not reused."""
     digest = hashlib.sha256()
     package = Path(__file__).parents[1]
-    for path in [*sorted(package.rglob("*.py")), *sorted(reference.SHIPPED.rglob("*.*"))]:
+    for path in [*sorted(package.rglob("*.py")), *sorted(places.REFERENCE.rglob("*.*"))]:
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -44,7 +45,7 @@ def code_version() -> str:
 def _reading_version(workspace: Workspace) -> str:
     digest = hashlib.sha256()
     tops = [Path(__file__).parents[1] / name for name in READS]
-    for folder in filter(None, (reference.SHIPPED, workspace.reference)):
+    for folder in filter(None, (places.REFERENCE, workspace.reference)):
         tops += [folder / name for name in READS_DATA]
     for top in tops:
         for path in sorted(top.rglob("*.*")) if top.is_dir() else filter(Path.exists, [top]):

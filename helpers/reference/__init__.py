@@ -28,7 +28,6 @@ from helpers.reference.load import (
     traits,
 )
 from helpers.reference.models import (
-    SHIPPED,
     Column,
     Definition,
     Export,

@@ -13,9 +13,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from helpers.core import places
 from helpers.reference.models import (
     ROWS,
-    SHIPPED,
     Definition,
     Export,
     Funnel,
@@ -74,7 +74,7 @@ def _merge(shipped: Any, workspace: Any) -> Any:
 def _load(name: str, workspace_reference: Path | None) -> dict[str, Any]:
     """Shipped entries, those of the same key in the workspace's file in their place."""
     merged: dict[str, Any] = {}
-    for folder in (SHIPPED, workspace_reference):
+    for folder in (places.REFERENCE, workspace_reference):
         path = folder / name if folder else None
         if path is None or not path.exists():
             continue
@@ -88,7 +88,7 @@ def _load(name: str, workspace_reference: Path | None) -> dict[str, Any]:
             )
         merged = _merge(merged, content)
     if not merged:
-        raise ReferenceDataError(f"{SHIPPED / name}: missing or empty")
+        raise ReferenceDataError(f"{places.REFERENCE / name}: missing or empty")
     return merged
 
 
@@ -239,7 +239,7 @@ def _check_export(where: str, export: Export) -> None:
 def systems(workspace_reference: Path | None = None) -> tuple[System, ...]:
     """Source systems (`sources/*.yml`, shipped then the workspace's own), in order of file name."""
     by_name: dict[str, System] = {}
-    for folder in (SHIPPED, workspace_reference):
+    for folder in (places.REFERENCE, workspace_reference):
         if folder is None or not (folder / "sources").is_dir():
             continue
         for path in sorted((folder / "sources").glob("*.yml")):
@@ -375,7 +375,7 @@ def event_kinds(workspace_reference: Path | None = None) -> dict[str, EventKind]
 def calendar(workspace_reference: Path | None = None) -> tuple[Festival, ...]:
     """Shopping festivals and holidays by platform and year (`calendar.csv`), shipped first."""
     festivals = []
-    for folder in (SHIPPED, workspace_reference):
+    for folder in (places.REFERENCE, workspace_reference):
         path = folder / "calendar.csv" if folder else None
         if path is None or not path.exists():
             continue
@@ -422,7 +422,7 @@ def talk(workspace_reference: Path | None = None) -> Talk:
 @functools.cache
 def lexicon(workspace_reference: Path | None = None) -> tuple[str, ...]:
     """Words of the trade for segmenting Chinese (`lexicon.txt`, one a line), shipped first."""
-    paths = [folder / "lexicon.txt" for folder in (SHIPPED, workspace_reference) if folder]
+    paths = [folder / "lexicon.txt" for folder in (places.REFERENCE, workspace_reference) if folder]
     lines = [
         line.strip()
         for path in paths

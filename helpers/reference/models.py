@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-SHIPPED = Path(__file__).resolve().parents[2] / "data" / "reference"
 Kind = Literal[
     "id",
     "text",

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import filelock
 
 from helpers import clean, report
-from helpers.core import text
+from helpers.core import places, text
 from helpers.plan import plan_file
 from helpers.report import page
 from helpers.review import Review, open_review
@@ -38,7 +38,7 @@ def review_session(
     workspace: clean.Workspace,
     session_id: str,
     *,
-    reports_dir: Path = clean.REPORTS,
+    reports_dir: Path = places.REPORTS,
     lang: str = "zh",
     given: Mapping[str, Any] | None = None,
     force: bool = False,
@@ -121,7 +121,10 @@ def review_session(
 
 
 def bring_up_to_date(review: Review) -> None:
-    """Run those notebooks before one opened by hand whose results are not there yet."""
+    """Run those notebooks before one opened by hand whose results are not there yet.
+
+    Each is printed as it begins, as that takes minutes.
+    """
     lacking = [
         name
         for name in steps.ORDER[: steps.ORDER.index(review.notebook)]
@@ -129,7 +132,13 @@ def bring_up_to_date(review: Review) -> None:
     ]
     if lacking:
         places = _places(review.workspace, review.session_id, review.out_dir.parent, review.lang)
-        _execute(lacking, places, review.out_dir / "notebooks")
+
+        def say(name: str) -> None:
+            place = f"{lacking.index(name) + 1}/{len(lacking)}"
+            zh, en = f"先跑 {name}（{place}）……", f"Running {name} first ({place}) …"
+            print(text.choose(review.lang, zh, en), flush=True)
+
+        _execute(lacking, places, review.out_dir / "notebooks", say)
 
 
 def _places(

@@ -18,7 +18,7 @@ import papermill.exceptions
 from jupyter_client.kernelspec import KernelSpecManager
 from papermill.clientwrap import PapermillNotebookClient
 
-from helpers.clean import PROJECT
+from helpers.core import places
 from helpers.run import steps
 
 _OF_THIS_MACHINE = ("data_dir", "reports_dir")  # parameters that are not written down
@@ -34,12 +34,12 @@ def run_notebook(
     """Execute a notebook into `output`, the kernel's namespace emptied; raises `NotebookFailed`."""
     try:
         papermill.execute_notebook(
-            str(steps.NOTEBOOKS / f"{name}.ipynb"),
+            str(places.NOTEBOOKS / f"{name}.ipynb"),
             str(output),
             parameters=dict(values),
             engine_name="fupan",
             progress_bar=False,
-            cwd=str(steps.NOTEBOOKS),
+            cwd=str(places.PROJECT),
             kernel_name="python3",
             manager=manager,
         )
@@ -97,7 +97,7 @@ def without_paths(words: str, values: Mapping[str, Any]) -> str:
 def _folders(values: Mapping[str, Any]) -> re.Pattern[str]:
     home = Path.home()
     folders = [Path(values[name]) for name in _OF_THIS_MACHINE if values.get(name)]
-    folders += [PROJECT, steps.NOTEBOOKS, Path(sys.prefix), Path(sys.base_prefix), home]
+    folders += [places.PROJECT, places.NOTEBOOKS, Path(sys.prefix), Path(sys.base_prefix), home]
     folders.append(Path(tempfile.gettempdir()))
     spelt = set()
     for folder in {*folders, *(folder.resolve() for folder in folders)}:
@@ -158,7 +158,7 @@ def kernel() -> Iterator[jupyter_client.KernelManager]:
                 kernel_dirs=[str(Path(sys.prefix) / "share" / "jupyter" / "kernels")]
             ),
         )
-        manager.start_kernel(cwd=str(steps.NOTEBOOKS), env=environment)
+        manager.start_kernel(cwd=str(places.PROJECT), env=environment)
         try:
             yield manager
         finally:

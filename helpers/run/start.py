@@ -15,7 +15,7 @@ import ipywidgets
 import pandas as pd
 
 from helpers import clean, reference, report
-from helpers.core import text
+from helpers.core import places, text
 from helpers.review import Choice, Review, keep_choice, open_review, opened_by_hand
 from helpers.run import kernel, records
 
@@ -43,7 +43,7 @@ def sessions(workspace: clean.Workspace) -> pd.DataFrame:
     newest_first = clean.sessions(workspace).iloc[::-1].reset_index(drop=True)
     summaries = {
         name: record.get("summary") or {}
-        for name, record in records.published_in_any(clean.REPORTS).items()
+        for name, record in records.published_in_any(places.REPORTS).items()
     }
     verdicts = {name: summary.get("verdict") for name, summary in summaries.items()}
     verdict = newest_first["session_id"].map(verdicts).astype("str")
@@ -86,7 +86,7 @@ def command(review: Review) -> list[str]:
         "--data",
         str(review.workspace.path),
         "--reports",
-        str(clean.REPORTS),
+        str(places.REPORTS),
         "--lang",
         review.lang,
         "--json",
@@ -223,7 +223,7 @@ class Picker:
             command(review),
             capture_output=True,
             text=True,
-            cwd=clean.PROJECT,
+            cwd=places.PROJECT,
             env=kernel.environment_of_a_run(),
         )
         self.ran.value = outcome(done, lang).html

@@ -1,6 +1,5 @@
 """The notebooks of a review: their order, parameters, and the digests that say what is done."""
 
-import difflib
 import hashlib
 import importlib.metadata
 import json
@@ -9,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import papermill
-from pydantic import TypeAdapter, ValidationError
 
 from helpers import clean
+from helpers.core import places
+from helpers.review import checked_parameter
 
-NOTEBOOKS = clean.PROJECT / "notebooks"
 ORDER = ("01_clean", "02_funnel", "03_compare", "04_split", "05_aftersales", "06_plan")
 BEFORE_AFTERSALES = ("04_split",)
 PLACES = ("session_id", "data_dir", "reports_dir", "lang")
@@ -29,16 +28,13 @@ LIBRARIES = (
     "pyarrow",
 )
 CELL_TIMEOUT = 600
-TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
-
-
-class ParameterError(ValueError):
-    """A parameter is unknown or of the wrong type; the message names it and what is expected."""
 
 
 def parameters() -> dict[str, dict[str, dict[str, Any]]]:
     """The declared parameters of each notebook: name → {inferred_type_name, default, help}."""
-    return {name: papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb")) for name in ORDER}
+    return {
+        name: papermill.inspect_notebook(str(places.NOTEBOOKS / f"{name}.ipynb")) for name in ORDER
+    }
 
 
 def check_parameters(given: Mapping[str, str]) -> dict[str, Any]:
@@ -48,27 +44,12 @@ def check_parameters(given: Mapping[str, str]) -> dict[str, Any]:
     only warns, a misspelt option would be without effect.
     """
     declared = {
-        name: spec
+        name: spec["inferred_type_name"]
         for specs in parameters().values()
         for name, spec in specs.items()
         if name not in PLACES
     }
-    checked = {}
-    for name, value in given.items():
-        if name not in declared:
-            near = difflib.get_close_matches(name, declared, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ParameterError(
-                f"unknown parameter {name!r}{hint} Known: {', '.join(sorted(declared)) or 'none'}"
-            )
-        wanted = TYPES.get(declared[name]["inferred_type_name"], str)
-        try:
-            checked[name] = TypeAdapter(wanted).validate_python(value)
-        except ValidationError as error:
-            raise ParameterError(
-                f"parameter {name}: expected {wanted.__name__}, found {value!r}"
-            ) from error
-    return checked
+    return {name: checked_parameter(name, value, declared) for name, value in given.items()}
 
 
 def step_keys(
@@ -90,7 +71,8 @@ def step_keys(
     keys = {}
     for name in ORDER:
         declared_values = {key: given[key] for key in sorted(given) if key in declared[name]}
-        content = (NOTEBOOKS / f"{name}.ipynb").read_bytes() + json.dumps(declared_values).encode()
+        notebook = places.NOTEBOOKS / f"{name}.ipynb"
+        content = notebook.read_bytes() + json.dumps(declared_values).encode()
         if name == ORDER[-1]:
             for plan in sorted(
                 path for kind in ("csv", "xlsx") for path in workspace.plans.glob(f"[!~.]*.{kind}")

@@ -6,7 +6,7 @@ import pytest
 
 from helpers import reference
 from helpers.aftersales import assortment
-from helpers.core import findings, stats
+from helpers.core import findings, places, stats
 
 RULES, REGISTRY = reference.assortment(), reference.registry()
 COSTS = pd.DataFrame({"item": ["unit_cost"] * 2, "product_id": ["a", "b"], "amount": [40.0, 90.0]})
@@ -316,7 +316,7 @@ def test_no_products_give_an_empty_table():
     ],
 )
 def test_rules_that_have_no_meaning_are_refused(tmp_path, old, new, message):
-    content = (reference.SHIPPED / "assortment.yml").read_text(encoding="utf-8")
+    content = (places.REFERENCE / "assortment.yml").read_text(encoding="utf-8")
     assert old in content
     (tmp_path / "assortment.yml").write_text(content.replace(old, new), encoding="utf-8")
     with pytest.raises(reference.ReferenceDataError, match=message):

@@ -14,6 +14,7 @@ import urllib.request
 import pytest
 
 from helpers import clean
+from helpers.core import places
 
 pytestmark = pytest.mark.browser
 CURRENT = "window.jupyterapp.shell.currentWidget"
@@ -38,10 +39,10 @@ def project(demo_workspace, tmp_path):
     Notebooks, choices, reports; its demo is the small one.
     """
     for name in ("helpers", "notebooks", "data/reference"):
-        shutil.copytree(clean.PROJECT / name, tmp_path / name)
+        shutil.copytree(places.PROJECT / name, tmp_path / name)
     shutil.copytree(demo_workspace, tmp_path / "data" / "demo")
     for name in ("Makefile", ".venv"):
-        (tmp_path / name).symlink_to(clean.PROJECT / name)
+        (tmp_path / name).symlink_to(places.PROJECT / name)
     return tmp_path
 
 

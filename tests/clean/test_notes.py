@@ -10,19 +10,20 @@ import string
 import pytest
 from click.testing import CliRunner
 
-from helpers import clean, reference
+from helpers import reference
 from helpers.clean import notes
+from helpers.core import places
 from helpers.run.cli import main
 from tests.made_files import SESSION, named, workbook
 
-CODE = [ast.parse(path.read_text("utf-8")) for path in (clean.PROJECT / "helpers").rglob("*.py")]
+CODE = [ast.parse(path.read_text("utf-8")) for path in (places.PROJECT / "helpers").rglob("*.py")]
 CALLS = [
     node
     for tree in CODE
     for node in ast.walk(tree)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
 ]
-CLEAN = clean.PROJECT / "helpers" / "clean"
+CLEAN = places.PROJECT / "helpers" / "clean"
 READER = [
     path.stem
     for path in CLEAN.glob("*.py")

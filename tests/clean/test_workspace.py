@@ -16,6 +16,7 @@ from helpers import clean, reference
 from helpers.clean import data_quality, history, merge, tables
 from helpers.clean.reader_process import Readers
 from helpers.compare import ads_budget
+from helpers.core import places
 from helpers.review import choose_session, open_review
 
 
@@ -344,7 +345,7 @@ def test_an_unfinished_file_never_takes_the_place_of_the_last_one(tmp_path):
 
 
 def test_the_shipped_data_folder_does_not_overlay_its_own_reference():
-    assert clean.Workspace(clean.PROJECT / "data", clean.Settings()).reference is None
+    assert clean.Workspace(places.PROJECT / "data", clean.Settings()).reference is None
 
 
 def a_session_list(folder: Path) -> clean.Workspace:
@@ -377,7 +378,7 @@ def test_own_reference_data_lead_to_a_new_reading(tmp_path, monkeypatch):
         lambda readers, path, **options: seen.append(path.name) or real(readers, path, **options),
     )
     (tmp_path / "reference").mkdir()
-    shutil.copy(reference.SHIPPED / "thresholds.yml", tmp_path / "reference")
+    shutil.copy(places.REFERENCE / "thresholds.yml", tmp_path / "reference")
     clean.ingest(clean.Workspace.open(tmp_path))
     assert clean.content_version(workspace) != before and seen == ["场次.xlsx"]
 

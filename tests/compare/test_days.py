@@ -9,6 +9,7 @@ from lunardate import LunarDate
 
 from helpers import compare, reference
 from helpers.compare import days
+from helpers.core import places
 from tests.evening_sessions import CALENDAR, ZONE
 
 
@@ -82,7 +83,7 @@ def test_a_year_without_announced_make_up_days_is_said():
 
 
 def test_calendar_file_has_no_columns_but_those_of_its_model():
-    path = reference.SHIPPED / "calendar.csv"
+    path = places.REFERENCE / "calendar.csv"
     with path.open(encoding="utf-8") as handle:
         assert next(csv.reader(handle)) == list(reference.Festival.model_fields)
 

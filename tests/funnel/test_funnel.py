@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
 from helpers import funnel, reference
-from helpers.core import findings, stats
+from helpers.core import findings, places, stats
 from helpers.funnel.figures import GROUPS, missing_columns
 from helpers.funnel.slices import against_others
 from helpers.reference import schema
@@ -220,7 +220,7 @@ def test_every_step_of_every_shipped_funnel_has_labels_and_a_known_column():
 
 
 def test_a_funnel_that_mixes_people_and_events_unsaid_is_refused(tmp_path):
-    text = (reference.SHIPPED / "funnels.yml").read_text(encoding="utf-8")
+    text = (places.REFERENCE / "funnels.yml").read_text(encoding="utf-8")
     (tmp_path / "funnels.yml").write_text(
         text.replace("column: viewers", "column: views", 1), encoding="utf-8"
     )

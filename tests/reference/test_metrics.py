@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import reference
+from helpers.core import places
 from helpers.reference import metrics
 from helpers.reference.metrics import MetricError
 
@@ -708,7 +709,7 @@ def test_every_definition_of_the_registry_holds():
 
 
 def test_an_unknown_column_in_a_workspaces_registry_is_refused(tmp_path):
-    text = (reference.SHIPPED / "metrics.yml").read_text(encoding="utf-8")
+    text = (places.REFERENCE / "metrics.yml").read_text(encoding="utf-8")
     (tmp_path / "metrics.yml").write_text(
         text.replace("numerator: pay_users", "numerator: payers", 1), encoding="utf-8"
     )

@@ -13,7 +13,7 @@ import yaml
 
 from helpers import clean, compare, plan, reference, report
 from helpers.clean import data_quality, reconcile
-from helpers.core import findings
+from helpers.core import findings, places
 from helpers.plan import plan_file
 from helpers.reference import metrics, schema
 from helpers.report import index
@@ -364,7 +364,7 @@ def test_a_file_is_listed_under_the_name_of_the_workspace_s_own_export_or_of_the
     own,
 ):
     (own / "sources").mkdir()
-    shutil.copy(reference.SHIPPED / "sources" / "qianchuan.yml", own / "sources" / "own_system.yml")
+    shutil.copy(places.REFERENCE / "sources" / "qianchuan.yml", own / "sources" / "own_system.yml")
     content = yaml.safe_load((own / "sources" / "own_system.yml").read_text(encoding="utf-8"))
     export = {**content["exports"][0], "id": "own_export", "zh": "自家导出", "en": "Own export"}
     (own / "sources" / "own_system.yml").write_text(

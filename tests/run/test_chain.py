@@ -14,12 +14,14 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
+import papermill
 import pytest
 
 from helpers import clean, reference
+from helpers.core import places
 from helpers.plan import plan_file
 from helpers.report import gate
-from helpers.review import choose_session, open_review
+from helpers.review import PARAMETER_TYPES, ParameterError, choose_session, open_review
 from helpers.run import chain, kernel, records, steps
 
 PARAMETERS = (
@@ -70,7 +72,7 @@ def small_notebooks(tmp_path_factory):
 def small_chain(small_notebooks, tmp_path, monkeypatch):
     """The small notebooks as the chain, for a test that may change them."""
     folder = shutil.copytree(small_notebooks, tmp_path / "notebooks")
-    monkeypatch.setattr(steps, "NOTEBOOKS", folder)
+    monkeypatch.setattr(places, "NOTEBOOKS", folder)
     return folder
 
 
@@ -93,7 +95,7 @@ def first_run(demo_workspace, small_notebooks, tmp_path_factory):
     """What `reviewed` does first, for all tests that only begin with it."""
     folder = tmp_path_factory.mktemp("first")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(steps, "NOTEBOOKS", small_notebooks)
+        patch.setattr(places, "NOTEBOOKS", small_notebooks)
         shop = shutil.copytree(demo_workspace, folder / "shop")
         return newest_reviewed(shop, folder / "reports")()
 
@@ -121,7 +123,7 @@ def first(first_run, reviewed, tmp_path):
     ],
 )
 def test_a_parameter_that_no_notebook_declares_is_refused(small_chain, given, message):
-    with pytest.raises(steps.ParameterError, match=message):
+    with pytest.raises(ParameterError, match=message):
         steps.check_parameters(given)
 
 
@@ -132,10 +134,31 @@ def test_a_parameter_comes_in_the_type_that_the_notebook_declares(small_chain):
     }
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sesion_id": "latest"}, "unknown parameter 'sesion_id'; did you mean session_id"),
+        ({"session_id": 20261130}, "session_id: expected str, found 20261130; papermill takes"),
+        ({"confidence": "high"}, "confidence: expected float, found 'high'"),
+    ],
+)
+def test_a_notebook_run_by_plain_papermill_stops_at_what_it_does_not_declare(
+    own_workspace, tmp_path, monkeypatch, given, message
+):
+    monkeypatch.chdir(tmp_path)  # any folder
+    given = {"data_dir": str(own_workspace), "reports_dir": str(tmp_path)} | given
+    source = places.NOTEBOOKS / "02_funnel.ipynb"
+    with pytest.raises(papermill.exceptions.PapermillExecutionError, match=re.escape(message)):
+        papermill.execute_notebook(
+            str(source), "out.ipynb", given, kernel_name="python3", progress_bar=False
+        )
+
+
 def test_every_real_notebook_declares_the_places_and_only_scalars():
     for name, declared in steps.parameters().items():
         assert set(steps.PLACES) <= set(declared), name
-        assert {spec["inferred_type_name"] for spec in declared.values()} <= set(steps.TYPES), name
+        types = {spec["inferred_type_name"] for spec in declared.values()}
+        assert types <= set(PARAMETER_TYPES), name
         assert all(spec["help"] for spec in declared.values()), name
 
 
@@ -211,7 +234,7 @@ def test_newer_cases_run_only_what_reads_them(reviewed, first, own_workspace):
 
 @pytest.mark.parametrize("name", steps.BEFORE_AFTERSALES)
 def test_the_steps_before_after_sales_read_nothing_of_it(name):
-    source = (clean.PROJECT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
+    source = (places.PROJECT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
     assert (
         not [table for table in clean.AFTER if f'\\"{table}\\"' in source] and "as_of" not in source
     )
@@ -446,14 +469,19 @@ def test_one_notebook_does_not_see_the_names_of_another(reviewed, small_chain):
     assert reviewed().status == "published"
 
 
-def test_a_notebook_opened_by_hand_first_runs_those_before_it(own_workspace, small_chain, tmp_path):
+def test_a_notebook_opened_by_hand_first_runs_those_before_it(
+    own_workspace, small_chain, tmp_path, capsys
+):
     review = open_review(data_dir=own_workspace, reports_dir=tmp_path / "hand", notebook="04_split")
     chain.bring_up_to_date(review)
     assert sorted(path.stem for path in (review.out_dir / "findings").iterdir()) == list(
         steps.ORDER[:3]
     )
+    said = capsys.readouterr().out.splitlines()
+    assert said == [f"先跑 {name}（{n}/3）……" for n, name in enumerate(steps.ORDER[:3], 1)]
     stamps = [path.stat().st_mtime_ns for path in sorted((review.out_dir / "findings").iterdir())]
     chain.bring_up_to_date(review)
+    assert capsys.readouterr().out == ""
     assert stamps == [
         path.stat().st_mtime_ns for path in sorted((review.out_dir / "findings").iterdir())
     ]
@@ -507,13 +535,13 @@ def test_an_executed_notebook_holds_no_path_of_the_machine(tmp_path, monkeypatch
     kernelspec = {"name": "python3", "display_name": "p", "language": "python"}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec})
     nbformat.write(notebook, tmp_path / "told.ipynb")
-    monkeypatch.setattr(steps, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(places, "NOTEBOOKS", tmp_path)
     values = {"session_id": "s", "data_dir": str(shop), "reports_dir": str(reports), "lang": "zh"}
     with kernel.kernel() as manager, pytest.raises(kernel.NotebookFailed, match="张三的店"):
         kernel.run_notebook("told", tmp_path / "out.ipynb", values, manager)
     executed = nbformat.read(tmp_path / "out.ipynb", as_version=4)
     written = json.dumps(executed, ensure_ascii=False)
-    for folder in (tmp_path, clean.PROJECT, sys.prefix, Path.home(), tempfile.gettempdir()):
+    for folder in (tmp_path, places.PROJECT, sys.prefix, Path.home(), tempfile.gettempdir()):
         assert f'{folder}"' not in written and f"{folder}/" not in written.replace("1/tmp/2", "")
     assert "张三" not in written and "1/tmp/2" in written
     assert "…/helpers/core/text.py" in written, "where an error is stays readable"

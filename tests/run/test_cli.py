@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from helpers import clean
 from helpers.review import choose_session
-from helpers.run import chain, cli, pdf
+from helpers.run import chain, cli, commands, pdf
 
 QIANCHUAN = "qianchuan-material-demo"
 
@@ -152,7 +152,7 @@ def test_pending_is_what_has_no_report_yet(demo_workspace, tmp_path, monkeypatch
         return chain.Outcome(name, "published", reports_dir / name / "review.html", "", 0.0)
 
     monkeypatch.setattr(chain, "review_session", pretend)
-    monkeypatch.setattr(cli.report, "write_index", lambda *args, **options: None)
+    monkeypatch.setattr(commands.report, "write_index", lambda *args, **options: None)
     known = clean.sessions(clean.Workspace.open(demo_workspace))
     days = known["started_at"].max() - known["started_at"]
     assert fupan("run", "--pending", "--data", demo_workspace, "--reports", tmp_path).exit_code == 0
@@ -198,14 +198,14 @@ def test_pending_where_no_session_was_found_is_not_all_well(tmp_path):
 
 def test_a_list_of_sessions_that_may_not_go_out_ends_with_1(demo_workspace, tmp_path, monkeypatch):
     def refuse(*args, **options):
-        raise cli.report.GateError("index not written: …")
+        raise commands.report.GateError("index not written: …")
 
     monkeypatch.setattr(
         chain,
         "review_session",
         lambda workspace, name, **options: chain.Outcome(name, "published", tmp_path, "", 0.0),
     )
-    monkeypatch.setattr(cli.report, "write_index", refuse)
+    monkeypatch.setattr(commands.report, "write_index", refuse)
     result = fupan("run", "--latest", "--data", demo_workspace, "--reports", tmp_path)
     assert (
         result.exit_code == 1

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from helpers import clean, report
-from helpers.clean import folder as workspace_folder
+from helpers.core import places
 from helpers.report import index
 from helpers.review import Choice, Review, keep_choice, kept_choice, open_review
 from helpers.run import cli, kernel, records, start, steps
@@ -19,8 +19,8 @@ from helpers.run import cli, kernel, records, start, steps
 @pytest.fixture
 def opened_in_lab(tmp_path, monkeypatch):
     """As in a kernel of a notebook in JupyterLab, with reports in a folder of their own."""
-    monkeypatch.setattr(clean, "REPORTS", tmp_path / "reports")
-    monkeypatch.setattr(clean, "BY_HAND", tmp_path / "reports" / "by_hand")
+    monkeypatch.setattr(places, "REPORTS", tmp_path / "reports")
+    monkeypatch.setattr(places, "BY_HAND", tmp_path / "reports" / "by_hand")
     monkeypatch.setenv("JPY_SESSION_NAME", "00_start.ipynb")
 
 
@@ -72,8 +72,8 @@ def test_a_chosen_session_that_is_gone_is_said_and_the_newest_shown(opened_in_la
 
 @pytest.mark.parametrize("kept", ["", "{", '{"lang": "fr"}'])
 def test_a_choice_that_cannot_be_used_is_none(opened_in_lab, kept):
-    clean.BY_HAND.mkdir(parents=True)
-    (clean.BY_HAND / "chosen.json").write_text(kept)
+    places.BY_HAND.mkdir(parents=True)
+    (places.BY_HAND / "chosen.json").write_text(kept)
     assert kept_choice() == Choice()
 
 
@@ -81,7 +81,7 @@ def test_a_choice_that_cannot_be_used_is_none(opened_in_lab, kept):
 def test_a_chosen_workspace_that_cannot_be_used_gives_way_to_the_demo_and_is_named(
     opened_in_lab, demo_workspace, tmp_path, monkeypatch, broken
 ):
-    monkeypatch.setattr(workspace_folder, "DEMO", demo_workspace)
+    monkeypatch.setattr(places, "DEMO", demo_workspace)
     folder = tmp_path / "shop"
     if broken != "gone":
         (folder / "raw").mkdir(parents=True)
@@ -214,9 +214,9 @@ def test_another_workspace_brings_its_own_sessions_and_a_missing_one_changes_not
 def test_two_open_start_pages_do_not_mix_their_choices(picker, own_workspace, tmp_path):
     other = start.Picker(opened())
     other.folder.value = str(own_workspace)
-    kept = (clean.BY_HAND / "chosen.json").read_bytes()
+    kept = (places.BY_HAND / "chosen.json").read_bytes()
     picker.folder.value = str(tmp_path / "mistyped")
-    assert (clean.BY_HAND / "chosen.json").read_bytes() == kept, "what failed writes nothing"
+    assert (places.BY_HAND / "chosen.json").read_bytes() == kept, "what failed writes nothing"
     picker.session.value = mine = picker.session.options[3][1]
     other.language.value = "en"
     assert (kept_choice().data_dir, kept_choice().session_id) == (str(own_workspace), "")
@@ -244,8 +244,8 @@ def test_a_folder_that_cannot_be_opened_is_said(picker, monkeypatch, typed):
 
 def test_the_list_says_what_published_pages_found(choose, demo_workspace):
     name = choose(-3)
-    (clean.REPORTS / name).mkdir(parents=True)
-    (clean.REPORTS / name / "run.json").write_text(
+    (places.REPORTS / name).mkdir(parents=True)
+    (places.REPORTS / name / "run.json").write_text(
         json.dumps({"status": "published", "summary": {"verdict": "worse"}})
     )
     listed = start.sessions(clean.Workspace.open(demo_workspace)).set_index("session_id")
@@ -276,10 +276,10 @@ def test_the_list_says_what_published_pages_found(choose, demo_workspace):
 @pytest.mark.parametrize("place", ["", "failed"])
 def test_a_run_json_that_no_run_wrote_counts_as_no_record(choose, demo_workspace, odd, place):
     name = choose(-3)
-    (clean.REPORTS / place / name).mkdir(parents=True)
-    (clean.REPORTS / place / name / "run.json").write_text(odd)
+    (places.REPORTS / place / name).mkdir(parents=True)
+    (places.REPORTS / place / name / "run.json").write_text(odd)
     workspace = clean.Workspace.open(demo_workspace)
-    known, done = clean.sessions(workspace), records.published(clean.REPORTS)
+    known, done = clean.sessions(workspace), records.published(places.REPORTS)
     assert start.sessions(workspace)["verdict"].notna().sum() == 0 and done == {name: {}}
     assert (
         records.due(known, done, as_of=known["started_at"].max(), recent_days=9999, ages=[7])
