@@ -333,16 +333,12 @@ def _columns(
                 values[name] = values[name] + "-" + more.values.fillna("")
                 bad.append(_BadCells(header.text, raw, _lost(more), "lost_digits"))
     left_out += _running_totals(values, block, cells)
-    unsaid = {
-        header.text
-        for how in export.columns.values()
-        for header in block.places(how.header)
-        if header.unit_of(how) == recognise.UNSAID
-    }
-    if unsaid and {"started_at", "ended_at"} <= set(values):  # which tell how long it was
-        between = values["started_at"].notna() & values["ended_at"].notna()
+    if {"started_at", "ended_at"} <= set(values):  # which tell how long it was
+        unknown = values["started_at"].isna() | values["ended_at"].isna()
         bad = [
-            cell._replace(bad=cell.bad & ~between) if cell.column in unsaid else cell
+            cell._replace(bad=cell.bad & (unknown | (cell.reason != "short_duration")))
+            if isinstance(cell.reason, pd.Series)
+            else cell
             for cell in bad
         ]
     if cells.sub.any() and export.sub_rows and "sku_id" in columns:

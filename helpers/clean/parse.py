@@ -324,7 +324,7 @@ def seconds(
     are below 1. A plain number shorter than `least` is in the unit of the answer, or not
     understood; so is every one of a column whose unit is `unsaid`, and 3:05 in a column that holds
     nothing else, of hours or minutes. Plain numbers that are all below `usual` are in the unit of
-    the answer, or left out.
+    the answer, or not understood, too; without a `least` they are left out.
     """
     timed = is_instance(cells, dt.datetime, dt.time, dt.timedelta)
     written = filled(cells).mask(timed)
@@ -334,7 +334,10 @@ def seconds(
         unit, least = None, np.inf
     left_out = no_cell(cells)
     if usual and unit is None:
-        if len(given) and (given < usual).all() and (given > _AN_HOUR).any():
+        below = len(given) > 0 and (given < usual).all() and (given > _AN_HOUR).any()
+        if least:
+            least = np.inf if below else least
+        elif below:
             left_out = plain.notna() & (answer is None)
         else:
             answer = None

@@ -735,6 +735,19 @@ def test_a_whole_column_of_another_currency_is_asked_about(tmp_path):
     assert "Column 直播间成交金额: 2 rows kept aside" in reading.files["problem"].iloc[0]
 
 
+@pytest.mark.parametrize("minutes", [(180, 120, 95), (45, 14, 240)])
+def test_sessions_that_are_all_of_a_few_minutes_may_be_of_hours(tmp_path, minutes):
+    rows = [["平台", "直播间账号", "开播时间", "直播时长"]]
+    rows += [["抖音", "a", f"2026-09-0{day} 20:00", cell] for day, cell in enumerate(minutes, 1)]
+    path = workbook(tmp_path / "直播场次.xlsx", 直播场次=rows)
+    assert load(path).aside["reason"].tolist() == ["short_duration"] * 3
+    lasted = load(path, durations="minutes").tables["sessions"]["duration_seconds"]
+    assert lasted.tolist() == [60 * cell for cell in minutes]
+    rows[2][3] = 7200  # two hours: so all are seconds
+    lasted = load(workbook(tmp_path / "直播场次.xlsx", 直播场次=[*rows[:3]]))
+    assert lasted.tables["sessions"]["duration_seconds"].tolist()[-1] == 7200
+
+
 def test_watch_time_without_a_unit_is_asked_about_and_answered_in_the_settings(tmp_path):
     head = ["渠道名称", "观看次数", "人均观看时长"]
     sheets = {
