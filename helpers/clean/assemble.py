@@ -21,9 +21,12 @@ from helpers.clean.columns import (
     Dots,
     came_swapped,
     currency,
+    currency_of_header,
     day_order,
     dots_of,
     impossible,
+    is_running_total,
+    mixed_rates,
     not_whole,
     slack_of,
     with_dots,
@@ -47,6 +50,7 @@ HELPERS = {
 HASHED = {"buyer_key", "user_key"}
 _LONG = 10_000  # rows
 _TWICE = "two_columns"
+_FOREIGN = "other_currency"
 
 
 class Context(NamedTuple):
@@ -294,6 +298,10 @@ def _columns(
             raw, parsed = cells.of(header), parsed_of[name, header.place]
             read = without_sign(parsed.values, columns[name])
             wrong = impossible(read, columns[name]) & ~parsed.bad
+            if columns[name].kind == "rate" and not header.unit_of(how):
+                mixed = mixed_rates(raw, read)
+                bad.append(_BadCells(header.text, raw, mixed, "mixed_rates"))
+                wrong &= ~mixed
             if columns[name].kind in WHOLE and not header.unit_of(how):
                 bad.append(_BadCells(header.text, raw, not_whole(raw, read), "not_whole"))
             if columns[name].kind in schema.NUMBERS:
@@ -324,9 +332,36 @@ def _columns(
                 more = parse.ids(raw)
                 values[name] = values[name] + "-" + more.values.fillna("")
                 bad.append(_BadCells(header.text, raw, _lost(more), "lost_digits"))
+    left_out += _running_totals(values, block, cells)
+    if {"started_at", "ended_at"} <= set(values):  # which tell how long it was
+        unknown = values["started_at"].isna() | values["ended_at"].isna()
+        bad = [
+            cell._replace(bad=cell.bad & (unknown | (cell.reason != "short_duration")))
+            if isinstance(cell.reason, pd.Series)
+            else cell
+            for cell in bad
+        ]
     if cells.sub.any() and export.sub_rows and "sku_id" in columns:
         values["sku_id"] = cells.own_id().astype("str")
     return _ParsedColumns(values, bad, left_out, tuple(dict.fromkeys(notes)))
+
+
+def _running_totals(
+    values: dict[str, pd.Series], block: Block, cells: BlockCells
+) -> list[_BadCells]:
+    """Cells of columns that add up step by step where each row is of a step; their values go."""
+    table = reference.tables()[block.export.table]
+    left_out = []
+    for name in values if table.steps in values else ():
+        column = table.columns.get(name)
+        if column is None or not (column.is_sum or column.kind == "users"):
+            continue
+        if is_running_total(values[name], values[table.steps]):
+            header = block.places(block.export.columns[name].header)[0]
+            given = values[name].notna()
+            left_out.append(_BadCells(header.text, cells.of(header), given, "running_total"))
+            values[name] = values[name].mask(given)
+    return left_out
 
 
 def _twins(block: Block, cells: BlockCells, header: Header) -> list[_BadCells]:
@@ -362,14 +397,19 @@ def _all_parsed(
         for header in block.places([*how.header, *how.plus])
     ]
 
-    code = _currency_of(block) or block.export.constants.get("currency")
+    code = _fixed_currency(block) or _currency_of(block)
 
     def parsed(source: tuple[str, SourceColumn, Header]) -> Parsed:
         name, how, header = source
         unit = header.unit_of(how)
         raw = cells.of(header)
         raw = without_dots(raw) if dots.get(header.text) == "thousands" else raw
-        return _parsed(raw, columns[name], how, unit, name, order, context, code)
+        parsed = _parsed(raw, columns[name], how, unit, name, order, context, code)
+        stated = currency_of_header(header.text) if columns[name].is_sum else None
+        if stated and code and stated != code:
+            every = filled(raw).notna()
+            return parsed._replace(values=parsed.values.mask(every), bad=every, reason=_FOREIGN)
+        return parsed
 
     keys = [(name, header.place) for name, _, header in sources]
     if len(cells.body) < _LONG:
@@ -468,9 +508,12 @@ def _parsed(
             era_1904=context.era_1904,
         )
     if kind == "seconds":
-        answer = context.answers.durations if column.least else None
-        return parse.seconds(cells, unit=unit, answer=answer, least=column.least)
-    return parse.numbers(cells, kind=kind, unit=unit, currency=code if kind == "money" else None)
+        answer = context.answers.durations if column.least or column.usual else None
+        return parse.seconds(
+            cells, unit=unit, answer=answer, least=column.least, usual=column.usual
+        )
+    is_money = kind == "money" or column.adds
+    return parse.numbers(cells, kind=kind, unit=unit, currency=code if is_money else None)
 
 
 def _labels(terms: str) -> dict[str, str]:
@@ -531,13 +574,22 @@ def _mark(block: Block, cells: BlockCells) -> dict[str, pd.Series]:
     return {schema.MARK: parse.hashed(text.where(any_written), key=b"").values}
 
 
+def _fixed_currency(block: Block) -> str | None:
+    """The currency that an export has wherever it is made: its own, else that of its system."""
+    exports = (block.export, *block.system.exports)
+    fixed = (export.constants.get("currency") for export in exports)
+    return next(filter(None, fixed), None)
+
+
 def _currency_of(block: Block) -> str | None:
+    """The currency that a block states, behind a header of money or in its cells."""
     columns = reference.tables()[block.export.table].columns
     for name, how in block.export.columns.items():
         if name in columns and columns[name].kind == "money":
             for header in block.places(how.header):
-                if code := currency(block.rows[header.place]):
-                    return code
+                stated = currency_of_header(header.text) or currency(block.rows[header.place])
+                if stated:
+                    return stated
     return None
 
 

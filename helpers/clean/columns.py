@@ -11,29 +11,46 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from helpers.clean.cells import distinct, from_arrow, is_instance, is_text, no_cell, to_arrow, words
+from helpers.clean.recognise import normal
 from helpers.clean.times import YEAR_LAST, DayOrder, plain_date
 from helpers.core import text
 from helpers.reference import Column
 
 _DOT_THOUSANDS = {"IDR", "VND"}
 LONGEST = 100 * 86400.0
+_MOST, _TIMES_USUAL = 1e10, 1000  # beyond it, and so many times the usual, digits are no figure
 
 
 def impossible(values: pd.Series, column: Column) -> pd.Series:
     """Values that the column cannot hold.
 
     Negative ones where it may not be below zero, rates above 1, durations above 100 days, years
-    outside 2000 to 2099.
+    outside 2000 to 2099, phone numbers and ids among counts and money.
     """
     if column.kind == "datetime":
         return values.notna() & ~values.dt.year.between(2000, 2099)
     if not pd.api.types.is_float_dtype(values.dtype):
         return no_cell(values)
     figures = values.to_numpy()
-    beyond = figures > {"rate": 1.0, "seconds": LONGEST}.get(column.kind, np.inf)
+    most = {"rate": 1.0, "seconds": LONGEST}.get(column.kind)
+    beyond = figures > (_most(figures) if most is None else most)
     if not column.below_zero:
         beyond |= figures < 0
     return pd.Series(beyond, index=values.index)
+
+
+def _most(figures: np.ndarray) -> float:
+    """The most that a column of counts or money can hold, by what is usual in it.
+
+    A phone number has eleven digits. So have amounts of rupiah, but then not one among small ones.
+    """
+    given = figures[~np.isnan(figures)]
+    if not (given > _MOST).any():
+        return _MOST
+    usual = given[(given > 0) & (given <= _MOST)]
+    if not len(usual):
+        return _MOST if len(given) == 1 else np.inf
+    return max(_MOST, _TIMES_USUAL * float(np.median(usual)))
 
 
 def without_sign(values: pd.Series, column: Column) -> pd.Series:
@@ -163,6 +180,34 @@ def not_whole(cells: pd.Series, values: pd.Series) -> pd.Series:
     return broken
 
 
+def mixed_rates(cells: pd.Series, values: pd.Series) -> pd.Series:
+    """Plain numbers of a column of rates one of which is above 1.
+
+    Those are percentages, or of two exports: then 0.5 may be a half or half a percent.
+    """
+    if not (values > 1).any():
+        return no_cell(values)
+    plain = ~words(cells).str.contains("[%％]", na=False)
+    return plain & (values > 0) if (plain & (values > 1)).any() else no_cell(values)
+
+
+STEP, SESSION_GAP = 20, pd.Timedelta(hours=1)
+
+
+def is_running_total(values: pd.Series, at: pd.Series) -> bool:
+    """Whether figures of steps of time never fall and mostly rise, from one step to the next.
+
+    A pause of an hour begins anew; what has fewer than 20 steps tells nothing.
+    """
+    given = pd.DataFrame({"at": at, "value": values}).dropna().sort_values("at", kind="stable")
+    part = (given["at"].diff() > SESSION_GAP).cumsum()
+    steps = given["value"].groupby(part).diff()
+    each = pd.DataFrame({"falls": steps < 0, "rises": steps > 0}).groupby(part).agg(["sum", "size"])
+    long = each[each["rises", "size"] >= STEP]
+    rises = long["rises", "sum"] >= long["rises", "size"] / 2
+    return bool(len(long) and not long["falls", "sum"].any() and rises.all())
+
+
 # an amount with cents; one such cell does not decide how all others are read
 _CENTS = r"(?m)^\D*\d{{1,3}}(?:[ \xa0\u202f'’.,]?\d{{3}})*{}\d{{1,2}}\D*$"
 
@@ -175,6 +220,8 @@ def thousands_mark(cells: pd.Series) -> str:
         return "."
     if re.search(r"^\D*\d{4,},\d+\D*$", written, re.MULTILINE) and "." not in written:
         return "."  # 1299,900
+    if re.search(r"^\D*0,\d", written, re.MULTILINE) and "." not in written:
+        return "."  # 0,125
     commas, points = (len(re.findall(_CENTS.format(point), written)) for point in (",", r"\."))
     in_dots = commas > points or (not points and currency(cells) in _DOT_THOUSANDS)
     return "." if in_dots and not comma_groups else ","
@@ -202,6 +249,15 @@ def currency(cells: pd.Series) -> str | None:
     """The ISO code of the first sign of money in the texts of a column."""
     sign = _SIGN.search("\n".join(_texts(cells).drop_null().slice(0, 200).to_pylist()))
     return text.CURRENCY_OF[(sign[1] or sign[2]).lower()] if sign else None
+
+
+_SIGN_OF_HEADER = re.compile(rf"[(\[/ ]({MONEY_MARK})[)\]]?$")
+
+
+def currency_of_header(header: str) -> str | None:
+    """The ISO code of the sign of money at the end of a header, as in GMV (Rp)."""
+    sign = _SIGN_OF_HEADER.search(normal(header))
+    return text.CURRENCY_OF[sign[1]] if sign else None
 
 
 def foreign(cells: pd.Series, code: str) -> pd.Series:

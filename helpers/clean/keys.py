@@ -129,7 +129,8 @@ def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
     Equal in every cell that is read, or in a row id that the export states, a row stands again: the
     last is kept. Where the key is made up of other columns, rows that differ are records of their
     own (`collisions` completes their key); elsewhere those that differ in a figure are a question.
-    Comments of unknown viewers honestly come again.
+    Comments of unknown viewers honestly come again, and so do movements of money that name nothing
+    that they are of (`_is_nameless`).
     """
     table = reference.tables()[part.export.table]
     key = _key(frame, part.export.table)
@@ -141,11 +142,15 @@ def _duplicates(frame: pd.DataFrame, part: Part) -> pd.DataFrame:
         return _aside(frame, key, cells.duplicated(keep="last"), "duplicate")
     shared = frame.duplicated(key, keep=False)
     again = cells[shared].duplicated(keep="last").reindex(frame.index, fill_value=False)
+    again &= ~_is_nameless(frame, part, again)
     rest = frame[shared & ~again]
     differs = _contradicts(rest, key, table).reindex(frame.index, fill_value=False)
     alone = ~_is_completed(frame, part, table)
-    # a room is on air once: of its rows of one start the last is the newest
-    differs &= alone & (part.export.table != "sessions")
+    if part.export.table == "sessions":
+        # a room is on air once: of its rows of one start the last is the newest, but for starts
+        # whose clock is missing
+        differs &= frame["started_at"] == frame["started_at"].dt.normalize()
+    differs &= alone
     again |= alone & rest.duplicated(key, keep="last").reindex(frame.index, fill_value=False)
     return pd.concat(
         [
@@ -175,6 +180,33 @@ def _is_completed(frame: pd.DataFrame, part: Part, table: reference.Table) -> pd
     )
     completed = pd.Series(bool(table.completes) and not stated, index=frame.index)
     return completed & frame["room"].isna() if "room" in frame else completed
+
+
+def _is_nameless(frame: pd.DataFrame, part: Part, again: pd.Series) -> pd.Series:
+    """Rows without any id, whose key is made of a kind of movement and its time.
+
+    Two of them that are equal are two, unless most rows with ids stand again, too, as they do where
+    an export was pasted twice.
+    """
+    table = reference.tables()[part.export.table]
+    name = table.key[-1]
+    how = part.export.columns.get(name)
+    kinds = {
+        header
+        for other, column in part.export.columns.items()
+        if other in table.columns and table.columns[other].kind == "choice"
+        for header in column.header
+    }
+    if not again.any() or how is None or not kinds & set(how.header):
+        return pd.Series(False, index=frame.index)
+    ids = [
+        other
+        for other in frame
+        if other in table.columns and table.columns[other].kind == "id" and other != name
+    ]
+    nameless = frame[ids].isna().all(axis=1)
+    pasted = 2 * (again & ~nameless).sum() >= (~nameless).sum() > 0
+    return nameless & (not pasted)
 
 
 def _contradicts(rows: pd.DataFrame, key: list[str], table: reference.Table) -> pd.Series:

@@ -117,6 +117,9 @@ def merge(
                 grace_minutes=thresholds["attribution_grace_minutes"],
             )
             frame = find(frame)
+            if (odd := _in_other_money(frame, table, merged["sessions"])) is not None:
+                doubted.append(odd)
+                frame = frame.drop(index=odd.rows.index)
             notes.append(attribution.summary(frame, table))
             if by_session:
                 frame, earlier[table] = history.versions(frame, entry.key)
@@ -224,6 +227,19 @@ def _unlike_others(rows: pd.DataFrame, table: str, reason: str) -> _Doubted:
     field = next(name for name in ("product_id", "day") if name in rows)
     cells = rows[field].dt.strftime("%Y-%m-%d") if field == "day" else rows[field]
     return _Doubted(table, rows, field, reason, cells, cells + ": " + rows["beside"])
+
+
+def _in_other_money(frame: pd.DataFrame, table: str, sessions: pd.DataFrame) -> _Doubted | None:
+    """Rows whose money is not in the currency of their session, and cannot be added to its."""
+    if "currency" not in frame or frame.empty:
+        return None
+    money = frame["session_id"].map(sessions.set_index("session_id")["currency"].astype("str"))
+    own = frame["currency"].astype("str")
+    rows = frame[own.notna() & money.notna() & (own != money)]
+    if rows.empty:
+        return None
+    examples = own.loc[rows.index] + " / " + money.loc[rows.index]
+    return _Doubted(table, rows, "currency", "other_currency", own.loc[rows.index], examples)
 
 
 def _with_doubted(

@@ -12,6 +12,7 @@ import unicodedata
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from helpers.clean.cells import (
     LATER,
@@ -25,12 +26,13 @@ from helpers.clean.cells import (
     is_text,
     mapped,
     no_cell,
+    to_arrow,
     too_long,
     words,
 )
 from helpers.clean.columns import MONEY_MARK, foreign, thousands_mark
 from helpers.clean.notes import note
-from helpers.clean.recognise import normal
+from helpers.clean.recognise import UNSAID, normal
 from helpers.clean.times import ZERO_DAY
 from helpers.core import privacy
 
@@ -63,6 +65,7 @@ _BARE_ID = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _CHANCE = 0.01
+_MOBILE, _MOBILE_LENGTH, _LONG_ID = r"^1[3-9]\d{9}$", 11, 15
 _YES = {"是", "有", "y", "yes", "true", "1", "1.0", "t", "√", "已", "对"}
 _NO = {"否", "n", "no", "false", "0", "0.0", "f", "×", "未", "不是"}
 
@@ -95,7 +98,7 @@ def ids(cells: pd.Series) -> Parsed:
 
     Number cells of more than 15 digits, texts whose digits from the 16th on are 0 (`_rounded`), and
     those written 1.86E+15. Marks of thousands are taken off, and what people and programs write
-    around an id (`_bare_id`).
+    around an id (`_bare_id`). A phone number among long ids is not understood (`_phones`).
     """
     written, broken = filled(cells), no_cell(cells)
     plain = digits_alone(written) | written.isna()
@@ -108,6 +111,9 @@ def ids(cells: pd.Series) -> Parsed:
         odd = grouped.fillna(odd).str.replace(r"\.0+$", "", regex=True)
         written = written.mask(~plain, odd)
         broken |= written.str.fullmatch(_SHORTENED, na=False)
+    phones = _phones(written, broken)
+    if phones.any():
+        written = written.mask(phones)
     numbers = ~is_text(cells)
     zeros = written.str.endswith("0", na=False)
     zeros[zeros] = written[zeros].str.fullmatch(_ROUNDED)
@@ -116,8 +122,28 @@ def ids(cells: pd.Series) -> Parsed:
         broken |= long & numbers
         broken |= _rounded(written[long], zeros[long]).reindex(written.index, fill_value=False)
     if not broken.any():
-        return Parsed(written, no_cell(cells))
-    return Parsed(written.mask(broken), no_cell(cells), "lost_digits", left_out=broken)
+        return Parsed(written, phones, "personal")
+    reason = "lost_digits"
+    if phones.any():
+        reason = phones.map({True: "personal", False: reason})
+    return Parsed(written.mask(broken), phones, reason, left_out=broken)
+
+
+def _phones(written: pd.Series, broken: pd.Series) -> pd.Series:
+    """Mobile numbers in a column whose ids, but for `broken` ones, are all much longer.
+
+    Where others have eleven digits, or nearly, they are ids like those.
+    """
+    texts = to_arrow(written)
+    lengths = pc.binary_length(texts)
+    if not pc.any(pc.equal(lengths, _MOBILE_LENGTH)).as_py():
+        return no_cell(written)
+    phones = pc.match_substring_regex(texts, _MOBILE).fill_null(False)
+    others = pc.invert(pc.or_(phones, pa.array(broken)))
+    least = pc.min(lengths.filter(others)).as_py() or 0
+    if least < _LONG_ID:
+        return no_cell(written)
+    return pd.Series(phones.to_numpy(zero_copy_only=False), index=written.index)
 
 
 def _bare_id(written: str) -> str:
@@ -181,7 +207,9 @@ def choice(
     # that an attribution is still to come is an answer
     written = _by_pattern(written.mask(is_empty(written) & ~written.isin(LATER)), words_of)
     if labels is None:
-        return Parsed(privacy.masked(written) if free else written, no_cell(cells))
+        dates = is_instance(cells, dt.date)  # what was a group of 10-12 years, say
+        written = privacy.masked(written) if free else written
+        return Parsed(written.mask(dates) if dates.any() else written, dates, "turned_date")
     codes = mapped(written, lambda value: labels.get(normal(value))).astype("str")
     return Parsed(codes, codes.isna() & written.notna(), "unknown_choice")
 
@@ -252,7 +280,7 @@ def _floats(written: pd.Series) -> pd.Series:
 
 _FIGURE = {
     mark: re.compile(
-        rf"([-+]?)(\d{{1,3}}(?:{group}\d{{3}})+(?:{point}\d+)?|\d+(?:{point}\d*)?|{point}\d+)"
+        rf"([-+]?)([1-9]\d{{0,2}}(?:{group}\d{{3}})+(?:{point}\d+)?|\d+(?:{point}\d*)?|{point}\d+)"
         r"([万亿千wkmb]?)(%?)",
         re.ASCII,
     )
@@ -282,20 +310,38 @@ def _figure(text: str, mark: str, *, factor: float, divisor: float, share: bool)
 
 @each_once
 def seconds(
-    cells: pd.Series, *, unit: str | None = None, answer: str | None = None, least: float = 0
+    cells: pd.Series,
+    *,
+    unit: str | None = None,
+    answer: str | None = None,
+    least: float = 0,
+    usual: float = 0,
 ) -> Parsed:
     """Durations in seconds.
 
     `1分5秒`, `6小时9分钟`, `1h 2m`, H:M:S, M:S, Excel times, or plain numbers in `unit`, else in
     that of the workspace's `answer`. Without both they are seconds, or days where all of the column
     are below 1. A plain number shorter than `least` is in the unit of the answer, or not
-    understood; so is 3:05 in a column that holds nothing else, of hours or minutes.
+    understood; so is every one of a column whose unit is `unsaid`, and 3:05 in a column that holds
+    nothing else, of hours or minutes. Plain numbers that are all below `usual` are in the unit of
+    the answer, or not understood, too; without a `least` they are left out.
     """
     timed = is_instance(cells, dt.datetime, dt.time, dt.timedelta)
     written = filled(cells).mask(timed)
     plain = pd.to_numeric(written, errors="coerce").astype("float64")
-    values = plain * _FACTOR.get(unit or answer, 1.0)
     given = plain[plain > 0]
+    if unit == UNSAID:
+        unit, least = None, np.inf
+    left_out = no_cell(cells)
+    if usual and unit is None:
+        below = len(given) > 0 and (given < usual).all() and (given > _AN_HOUR).any()
+        if least:
+            least = np.inf if below else least
+        elif below:
+            left_out = plain.notna() & (answer is None)
+        else:
+            answer = None
+    values = plain * _FACTOR.get(unit or answer, 1.0)
     if not (unit or answer) and len(given) and (given < 1).all():  # of a day, as Excel keeps them
         values = (plain * _FACTOR["days"]).round(3)
     short = (values > 0) & (values < least)
@@ -311,11 +357,16 @@ def seconds(
             values, doubtful = values.mask(rest), doubtful | rest
     values = values.mask(timed, cells[timed].map(_clock).astype("float64"))
     unread = (written.notna() | timed) & ~np.isfinite(values)
+    if left_out.any():
+        values, unread = values.mask(left_out), unread & ~left_out
+        reason = left_out.map({True: "short_duration", False: "not_a_duration"})
+        return Parsed(values, unread, reason, left_out=left_out)
     if not doubtful.any():
         return Parsed(values, unread, "not_a_duration")
     return Parsed(values, unread, doubtful.map({True: "short_duration", False: "not_a_duration"}))
 
 
+_AN_HOUR = 1 / 24  # of a day, as a spreadsheet keeps it
 _TWO_PARTS = r"(?:[01]?\d|2[0-3]):[0-5]\d"
 _ZH = re.compile(
     r"(?:(\d+)(?:天|日))?(?:(\d+(?:\.\d+)?)(?:小时|个小时|时))?"

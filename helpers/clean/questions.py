@@ -13,7 +13,7 @@ from helpers.clean.times import times
 from helpers.core import text
 from helpers.reference import schema
 
-SETTLED = {"duplicate"}  # reasons that nobody needs to answer
+SETTLED = {"duplicate", "statistic"}  # reasons that nobody needs to answer
 _SAME = ["file", "sheet", "table", "column", "reason", "effect"]
 
 

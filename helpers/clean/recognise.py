@@ -48,6 +48,7 @@ UNITS = dict.fromkeys(
     "h": "hours",
     "%": "percent",
 }
+UNSAID = "unsaid"
 _ANY_UNIT = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True))
 # 金额(万元), 金额[单位:万元], 金额/万元, 金额 万元, 金额万元
 _WITH_UNIT = re.compile(
@@ -60,6 +61,8 @@ _UNIT_ABOVE = re.compile(
     rf"单位[:\s]*(?:人民币)?\(?({_MONEY_UNIT})"
     r"|(?:\bunit:|\bin)\s*(?:[a-z]{3} )?(thousand|million)"
 )
+_UNIT_ALONE = re.compile(rf"[(\[]?(?:单位:?)?({_ANY_UNIT})[)\]]?")
+_FOOT_ROWS = 3
 _UNIT_OVER = re.compile(rf".*[(\[]({_MONEY_UNIT})[)\]]")
 
 
@@ -112,7 +115,8 @@ class Block(NamedTuple):
 class Candidate(NamedTuple):
     """An export with the names that it knows: of headers, its signature, of sheets.
 
-    `bare` gives the names that bear a unit, and it, by what is left without it.
+    `bare` gives the names that bear a unit, and it, by what is left without it; `asked` are those
+    of durations whose unit is asked for where a header states none.
     """
 
     system: System
@@ -121,6 +125,7 @@ class Candidate(NamedTuple):
     bare: dict[str, tuple[str, str | None]]
     signature: tuple[frozenset[str], ...]
     sheets: frozenset[str]
+    asked: frozenset[str]
 
 
 @functools.lru_cache(maxsize=1 << 14)
@@ -146,7 +151,14 @@ def _candidate(system: System, export: Export) -> Candidate:
     bare = {plain: (name, unit) for name in read for plain, unit in [_split_unit(name)]}
     bare = {plain: named for plain, named in bare.items() if plain != named[0]}
     sheets = frozenset(map(normal, export.sheet))
-    return Candidate(system, export, all_names, bare, signature, sheets)
+    columns = reference.tables()[export.table].columns
+    asked = frozenset(
+        normal(header)
+        for name, how in export.columns.items()
+        if name in columns and columns[name].least
+        for header in how.header
+    )
+    return Candidate(system, export, all_names, bare, signature, sheets, asked)
 
 
 def _read(export: Export) -> list[str]:
@@ -216,7 +228,7 @@ def tables(
         Block(
             candidate.system,
             candidate.export,
-            _with_units_above(headers, candidate.export, grid, row),
+            _with_units_around(headers, candidate.export, grid.iloc[:end], row, depth),
             not_blank(grid.iloc[row + depth : end]),
             end == len(grid),
             _title(grid, row),
@@ -259,14 +271,19 @@ def _records_above(rows: pd.DataFrame, block: Block) -> tuple[int, int]:
     return (0, 0)
 
 
-def _with_units_above(
-    headers: tuple[Header, ...], export: Export, grid: pd.DataFrame, row: int
+def _with_units_around(
+    headers: tuple[Header, ...], export: Export, grid: pd.DataFrame, row: int, depth: int
 ) -> tuple[Header, ...]:
-    """The headers, those of money with the unit that stands above them where they state none."""
+    """The headers with the units that stand around them, where they state none.
+
+    In a row of their own below the headers; for those of money also above them, or in a remark in
+    the last rows.
+    """
     columns = reference.tables()[export.table].columns
-    above = normal(_title(grid, row))
-    stated = _UNIT_ABOVE.search(above)
-    if stated is None and not re.search(_MONEY_UNIT, above):
+    below = _units_below(grid, row + depth)
+    above, foot = normal(_title(grid, row)), normal(_remarks_below(grid, row + depth))
+    stated = _UNIT_ABOVE.search(above) or _UNIT_ABOVE.search(foot)
+    if stated is None and not below and not re.search(_MONEY_UNIT, above):
         return headers
     of_all = (UNITS.get(stated[1]) or stated[2]) if stated else None
     over = {
@@ -283,13 +300,32 @@ def _with_units_above(
     }
 
     def with_unit(header: Header) -> Header:
-        states_one = _split_unit(normal(header.text))[0] != normal(header.text)
-        if header.known not in money or states_one:
+        if _split_unit(normal(header.text))[0] != normal(header.text):
+            return header
+        if header.known and header.place in below:
+            return header._replace(unit=below[header.place])
+        if header.known not in money:
             return header
         over_it = [unit for place, unit in over.items() if place <= header.place]
         return header._replace(unit=(over_it[-1] if over_it else None) or of_all)
 
     return tuple(map(with_unit, headers))
+
+
+def _units_below(grid: pd.DataFrame, row: int) -> dict[int, str | None]:
+    """By place the units in a row of words alone below the headers."""
+    texts = _texts(grid.iloc[row].to_numpy(dtype=object)) if row < len(grid) else []
+    if any(char.isdigit() for text in texts for char in text):
+        return {}
+    matches = {place: _UNIT_ALONE.fullmatch(normal(text)) for place, text in enumerate(texts)}
+    return {place: UNITS[match[1]] for place, match in matches.items() if match}
+
+
+def _remarks_below(grid: pd.DataFrame, row: int) -> str:
+    """The texts that stand alone in the last rows of a table."""
+    last = grid.iloc[max(row, len(grid) - _FOOT_ROWS) :].to_numpy(dtype=object)
+    rows = [[text for text in _texts(cells) if text] for cells in last]
+    return " ".join(texts[0] for texts in rows if len(texts) == 1)
 
 
 def _count_known(headers: tuple[Header, ...]) -> int:
@@ -410,7 +446,7 @@ def _known(name: str, candidate: Candidate) -> tuple[str | None, str | None]:
     """The name that an export knows for a header, and the unit that the header states for it.
 
     Known with another unit (直播时长(分钟) for 直播时长(小时)), it is that name; without any unit
-    it is one that is known in plain money or pieces.
+    it is one that is known in plain money or pieces, or a duration that is asked about (`UNSAID`).
     """
     if name in candidate.known:
         return name, None
@@ -418,7 +454,9 @@ def _known(name: str, candidate: Candidate) -> tuple[str | None, str | None]:
     if plain in candidate.known:
         return plain, unit
     full, usual = candidate.bare.get(plain, (None, None))
-    return (full, unit) if plain != name or usual is None else (None, None)
+    if plain == name and usual is not None:
+        return (full, UNSAID) if full in candidate.asked else (None, None)
+    return full, unit
 
 
 def headers(texts: list[str], candidate: Candidate) -> tuple[Header, ...]:

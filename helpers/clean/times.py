@@ -30,8 +30,10 @@ YEAR_LAST = (
     r"\s*(?i:(z|utc|[+-][01]\d:?[0-5]\d))?$"
 )
 _LATE, _EARLY = ("pm", "下午", "晚上", "中午"), ("am", "上午", "凌晨")
+_HOURS = 30  # 25:30 is half past one of the next day
 _DOUBTS = {"open": "ambiguous_date", "mixed": "contradicting_dates"}
 _PLACES = {"day": (2, 1, 0), "month": (2, 0, 1), "year": (0, 1, 2)}  # of year, month and day
+_DIGITS_ONLY = re.compile(r"(20\d\d)([01]\d)([0-3]\d)(?:([0-2]\d)([0-5]\d)([0-5]\d)?)?")
 _LETTERS = re.compile("[A-Za-z]{3}")
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _NAME = rf"({'|'.join(_MONTHS)})[a-z]*\.?"
@@ -46,6 +48,10 @@ _OFFSET = re.compile(
 _MOMENT = (
     r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?(?:[ T_]*\d{1,2}[:\-时]\d{1,2}(?:[:\-分]\d{1,2}秒?)?)?"
 )
+_CLOCK_ALONE = r"\d{1,2}:\d{2}(?::\d{2})?"
+_DAY_AND_CLOCK = (
+    r"(\d{4})\D(\d{1,2})\D(\d{1,2})日?(?:[ T_]*(\d{1,2})[:\-时](\d{1,2})(?:[:\-分](\d{1,2})秒?)?)?"
+)
 _RANGE = rf"^({_MOMENT})\s*(?:[~～—–]|至|到|-)+\s*({_MOMENT}|\d{{1,2}}:\d{{2}}(?::\d{{2}})?)$"
 
 
@@ -53,14 +59,32 @@ def ends_of(cells: pd.Series, *, part: Literal["start", "end"]) -> pd.Series:
     """One end of ranges such as `2026/07/28 08:15:49-2026/07/28 15:44:39`; other text stays."""
     written = words(cells)
     ends = written.str.extract(_RANGE)
+    if part == "end":
+        clocks = ends[1].str.fullmatch(_CLOCK_ALONE, na=False)
+        ends.loc[clocks, 1] = [_on_day_of(*both) for both in ends[clocks].to_numpy()]
     return ends[0 if part == "start" else 1].fillna(written)
+
+
+def _on_day_of(start: str, clock: str) -> str:
+    """The moment of a clock that follows a start: of its day, or of the next."""
+    year, month, day, *begin = map(int, re.fullmatch(_DAY_AND_CLOCK, start).groups(default="0"))
+    parts = [int(part) for part in clock.split(":")]
+    try:
+        date = dt.date(year, month, day) + dt.timedelta(days=parts < begin[: len(parts)])
+    except (ValueError, OverflowError):  # a day that no calendar has
+        return clock
+    return f"{date} {clock}"
 
 
 def plain_date(written: str) -> str:
     """A date with its month as a number, its offset as +08:00, without the day of the week.
 
-    `Apr 12, 2026`, `12-Apr-26` and `GMT+8` are read so, in letters of any width; other text stays.
+    `Apr 12, 2026`, `12-Apr-26`, `GMT+8` and 20260412 are read so, in letters of any width; other
+    text stays.
     """
+    if match := _DIGITS_ONLY.fullmatch(written):
+        date, clock = "-".join(match.group(1, 2, 3)), ":".join(filter(None, match.group(4, 5, 6)))
+        return f"{date} {clock}".strip()
     written = re.sub(_WEEKDAY_ZH, "", unicodedata.normalize("NFKC", written))
     written = re.sub(r"\b([AaPp])\. ?([Mm])\.", r"\1\2", written)
     if not (_LETTERS.search(written) or "+" in written):
@@ -174,11 +198,11 @@ def _clock(key: str, order: DayOrder | None) -> tuple[dt.datetime | None, str | 
     )
     half = (spoken or half or "").lower()
     hours += 12 * (half in _LATE and hours < 12) - 12 * (half in _EARLY and hours == 12)
-    end_of_day = (hours, minutes, seconds) == (24, 0, 0)
+    later, hours = divmod(hours, 24) if hours < _HOURS else (0, hours)
     try:
-        clock = dt.time() if end_of_day else dt.time(hours, minutes, seconds)
+        clock = dt.time(hours, minutes, seconds)
         moment = dt.datetime.combine(dt.date(year + 2000 * (year < 100), month, day), clock)
-        return moment + dt.timedelta(days=end_of_day), offset
+        return moment + dt.timedelta(days=later), offset
     except (ValueError, OverflowError):  # a day that no calendar has, a time that no clock shows
         return None, None
 

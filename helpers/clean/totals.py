@@ -11,7 +11,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import mend, parse
-from helpers.clean.cells import SPACE, is_empty, no_cell, words
+from helpers.clean.cells import SPACE, is_empty, words
 from helpers.clean.columns import WHOLE, without_dots
 from helpers.clean.notes import note
 from helpers.clean.recognise import Block, Header
@@ -62,9 +62,17 @@ def totals(block: Block, rows: pd.DataFrame) -> Totals:
     place = block.headers[0].place
     # of a required key the row's own column will be named
     says_more = any(_is_required(block, name) for name in keys)
-    off = [(at, why) for at, why in search.off.items() if why == "total_off" or not says_more]
+    off = [(at, why) for at, why in search.off.items() if why != "no_key" or not says_more]
     cells = mend.shown(rows[place].iloc[[at for at, _ in off]])
     number = rows.index
+    notes = [
+        note("unnamed_total", row=number[at], first=number[parts[0]], last=number[parts[-1]])
+        for at, parts in search.sums.items()
+        if role.get(at, "") in ("", "edge", "whole")
+    ]
+    averages = [at for at, why in off if why == "statistic"]
+    if averages:
+        notes.append(note("statistic_rows", rows=len(averages), row=number[averages[0]]))
     return Totals(
         {int(rows.index[at]): rows.index[parts] for at, parts in search.sums.items()},
         pd.DataFrame(
@@ -75,11 +83,7 @@ def totals(block: Block, rows: pd.DataFrame) -> Totals:
             },
             index=cells.index,
         ),
-        tuple(
-            note("unnamed_total", row=number[at], first=number[parts[0]], last=number[parts[-1]])
-            for at, parts in search.sums.items()
-            if role.get(at, "") in ("", "edge", "whole")
-        ),
+        tuple(notes),
     )
 
 
@@ -131,30 +135,34 @@ def _mark() -> re.Pattern[str]:
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _is_mark(cell: str) -> bool:
+def _mark_of(cell: str) -> str:
+    """What a text marks: `total`, `statistic`, maybe `part` of a total (A 汇总), or nothing."""
     if len(cell) > _LONGEST or cell.isdecimal():
-        return False
+        return ""
     plain = re.sub(r"\s", "", unicodedata.normalize("NFKC", cell)).casefold().strip(":.。*")
-    return _mark().fullmatch(plain) is not None
+    if plain in reference.row_words().statistics:
+        return "statistic"
+    if _mark().fullmatch(plain):
+        return "total"
+    return "part" if plain.endswith(tuple(reference.row_words().of_parts)) else ""
 
 
-def _marked(cells: pd.Series) -> pd.Series:
-    texts = {cell: cell.strip(SPACE) for cell in set(cells) if isinstance(cell, str)}
-    marks = {cell for cell, text in texts.items() if _is_mark(text)}
-    if not marks:
-        return no_cell(cells)
-    return pd.Series([cell in marks for cell in cells], index=cells.index, dtype=bool)
+def _marks(cells: pd.Series) -> pd.Series:
+    texts = {cell: _mark_of(cell.strip(SPACE)) for cell in set(cells) if isinstance(cell, str)}
+    if not any(texts.values()):
+        return pd.Series("", index=cells.index)
+    return pd.Series([texts.get(cell, "") for cell in cells], index=cells.index)
 
 
-_ROLES = ("marked", "hinted", "told", "bare", "edge")
+_ROLES = ("marked", "hinted", "statistic", "bare", "edge")
 
 
 def _hints(block: Block, rows: pd.DataFrame, keys: dict[str, list[Header]]) -> pd.DataFrame:
     """What speaks for a total, by row.
 
-    marked: a word of a total; hinted: a name of the export's `totals`; told: its empty id; bare:
-    nothing of the key; edge: first or last (end), and the key has gaps; keyed: all that is
-    required.
+    marked: a word of a total; hinted: a name of the export's `totals`, or one behind which a word
+    of a total stands; statistic: a word of an average, and not all that is required; bare: nothing
+    of the key; edge: first or last (end), and the key has gaps; keyed: all that is required.
     """
     columns, export = reference.tables()[block.export.table].columns, block.export
     spoken = {block.headers[0].place} | {
@@ -163,42 +171,46 @@ def _hints(block: Block, rows: pd.DataFrame, keys: dict[str, list[Header]]) -> p
         if name not in columns or columns[name].kind in ("id", "text", "choice", "datetime")
         for header in block.places([*how.header, *how.joined])
     }
-    mark_of = {place: _marked(rows[place]) for place in spoken}
-    marked = functools.reduce(np.logical_or, mark_of.values())
-    hinted = aggregate = pd.Series(False, index=rows.index)
+    mark_of = {place: _marks(rows[place]) for place in spoken}
+    marked, statistic, hinted = (
+        functools.reduce(np.logical_or, [marks == kind for marks in mark_of.values()])
+        for kind in ("total", "statistic", "part")
+    )
     for name, marks in export.totals.items():
         for header in block.places([name]):
-            cells = words(rows[header.place])
-            hinted = hinted | cells.isin([mark for mark in marks if mark])
-            aggregate = aggregate | (is_empty(cells) & ("" in marks))
+            hinted = hinted | words(rows[header.place]).isin(marks)
     parts = {
         name: functools.reduce(
             np.logical_or,
-            [~is_empty(words(rows[h.place])) & ~mark_of[h.place] for h in headers],
+            [
+                ~is_empty(words(rows[h.place])) & mark_of[h.place].isin(["", "part"])
+                for h in headers
+            ],
         )
         for name, headers in keys.items()
     }
     whole = pd.DataFrame(parts, index=rows.index)
     required = [name for name in parts if _is_required(block, name)]
     some = whole.any(axis=1) if keys else pd.Series(False, index=rows.index)
+    keyed = whole[required].all(axis=1) if required else some
     ends = pd.Series(False, index=rows.index)
     ends.iloc[[0, -1]] = True
     return pd.DataFrame(
         {
             "marked": marked,
             "hinted": hinted,
-            "told": aggregate,
             "bare": ~some & bool(keys),
             "edge": ends & ~whole.all(axis=1),
             "end": ends,
-            "keyed": whole[required].all(axis=1) if required else some,
+            "statistic": statistic & ~keyed,
+            "keyed": keyed,
         }
     )
 
 
 def _role(row: dict[str, bool]) -> str:
-    if row["told"]:
-        return "told"
+    if row["statistic"]:
+        return "statistic"
     if row["marked"] or row["hinted"]:
         return "maybe" if row["keyed"] else "marked"
     if row["bare"] or row["edge"]:
@@ -287,8 +299,11 @@ class _Search:
             self.records[at], self.sums[at] = False, others
 
     def _judge(self, at: int, name: str) -> None:
+        if name == "statistic":
+            self.off[at] = name
+            return
         parts = self._parts(at, sure=name == "maybe")
-        if parts is None and (name == "told" or self._undecidable(at)):
+        if parts is None and self._undecidable(at):
             parts = np.zeros(0, dtype=int)
         if parts is not None:
             self.sums[at] = parts

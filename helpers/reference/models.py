@@ -49,6 +49,7 @@ class Column(Label):
     """One column of a canonical table.
 
     `below_zero`: its values may be negative; `least`: below it a number without a unit is doubtful;
+    `usual`: a column of numbers without a unit is, where all of them are below it;
     `per_hour`: the most that an hour of a session can bring; `adds`: the values of rows add up to
     that of a total, where the kind does not say so; `ahead`: a time that may lie ahead of now.
     """
@@ -59,6 +60,7 @@ class Column(Label):
     line: Literal["created", "paid", "net", "refund", "cost", "price"] | None = None
     below_zero: bool = False
     least: float = 0
+    usual: float = 0
     per_hour: float | None = None
     adds: bool = False
     ahead: bool = False
@@ -77,7 +79,8 @@ class Table(Label):
     rows of one file are all rows. `needs` are the columns without which its money cannot be told,
     each with the column beside which a row must have it (None: none). `shared`: columns that a row
     of several lines may state once for all of them; a table without any is never split into lines.
-    `completes` completes the key where rows of one sheet share it.
+    `completes` completes the key where rows of one sheet share it. `steps`: the time of which each
+    row has what was added, no running total.
     """
 
     grain: str
@@ -89,6 +92,7 @@ class Table(Label):
     never_without: dict[str, Many] = {}
     needs: dict[str, str | None] = {}
     repeats: bool = False
+    steps: str | None = None
     shared: list[str] = []
     completes: list[str] = []
 
@@ -162,7 +166,16 @@ class SourceColumn(Entry):
     header: Many = Field(alias="from", default=[])
     unit: (
         Literal[
-            "seconds", "minutes", "hours", "days", "fraction", "percent", "wan", "fen", "thousand"
+            "seconds",
+            "minutes",
+            "hours",
+            "days",
+            "fraction",
+            "percent",
+            "wan",
+            "fen",
+            "thousand",
+            "unsaid",
         ]
         | None
     ) = None
@@ -176,12 +189,14 @@ class SourceColumn(Entry):
 
 
 class RowWords(Entry):
-    """Words of rows that are no records: of totals, with what stands before and behind; remarks."""
+    """Words of rows that are no records: totals, with what stands before and behind; others."""
 
     words: list[str]
     before: list[str]
     behind: list[str]
     alone: list[str]
+    of_parts: list[str]
+    statistics: list[str]
     remarks: list[str]
 
 
@@ -203,12 +218,11 @@ class Export(Label):
     of the headers wins. `sheet` and `file_name` (a regular expression; its group `as_of` is the
     time of the export) only help; `title` is one for the rows above the headers (a period, say). A
     column `as_of` may be mapped in every export: the time at which it was made, which counts before
-    the name's. `totals` names headers and values of rows that may be the sum of others (`""`, no
-    value: which are an aggregate); `description_row` is a text in the row of explanations below the
-    headers. `personal` columns are never read, `ignore` ones are known and not needed.
-    `list_amount` and `list_price` (of a piece) are headers by which the amounts of an order are
-    shared among lines that stand in one row. `tells_apart`: headers that are read only to tell rows
-    of one key apart.
+    the name's. `totals` names headers and values of rows that may be the sum of others;
+    `description_row` is a text in the row of explanations below the headers. `personal` columns are
+    never read, `ignore` ones are known and not needed. `list_amount` and `list_price` (of a piece)
+    are headers by which the amounts of an order are shared among lines that stand in one row.
+    `tells_apart`: headers that are read only to tell rows of one key apart.
     """
 
     id: str

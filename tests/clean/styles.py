@@ -20,7 +20,7 @@ Figures
   = apostrophe_thousands      1'234.50 (Swiss Excel)
   = sign_of_money_before      ¥1,234.50
   = word_of_money_behind      1,234.50元
-  = rupiah                    Rp1.234,50
+  = rupiah                    Rp1.234,50, in exports of no one currency
   = accounting                ` 1,234.50 ` with the spaces of the accounting format
   = trailing_zeros_gone       1234.5 and 50, as General format shows them
   = text_numbers              a workbook whose numbers are texts
@@ -807,7 +807,7 @@ def word_of_money_behind(doc):
     _all_figures(doc, lambda v, role: f"{v:,.2f}元", counts=False)
 
 
-@style(1, "money")
+@style(1, "money", fits=_only("tiktok_sessions"))
 def rupiah(doc):
     _all_figures(doc, lambda v, role: f"Rp{_swapped(f'{v:,.2f}')}", counts=False)
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from helpers import reference
 from helpers.clean import attribution
 from helpers.reference import schema
+from tests.clean.checked import check
+from tests.made_files import workbook
 
 ZONE = "Asia/Shanghai"
 
@@ -206,3 +208,22 @@ def test_the_summary_counts_every_row_once():
     row = attribution.summary(found, "orders").iloc[0]
     assert (row["rows"], row["attributed"], row["no_session"], row["not_live"]) == (3, 1, 1, 1)
     assert row["share"] == pytest.approx(1 / 3)
+
+
+def test_spend_in_another_currency_than_its_session_is_asked_about(tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "workspace.yml").write_text("timezone: Asia/Jakarta\ncurrency: IDR\n", "utf-8")
+    lives = [
+        ["Livestream", "Start time", "Gross revenue", "Direct GMV"],
+        ["Live", "2026-09-01 20:00", "Rp9.467.316", "Rp8.000.000"],
+    ]
+    spend = [
+        ["LIVE name", "Launched time", "Campaign name", "Cost", "Currency"],
+        ["Live", "2026-09-01 20:00:00", "one", 100, "USD"],
+        ["Live", "2026-09-01 20:00:00", "two", 200000, "IDR"],
+    ]
+    workbook(tmp_path / "raw" / "lives.xlsx", S=lives)
+    workbook(tmp_path / "raw" / "ads 2026-09-01 00 ~ 2026-09-05 23.xlsx", S=spend)
+    checked = check(tmp_path)
+    assert checked.table("ads")[["campaign", "cost"]].values.tolist() == [["two", 200000]]
+    assert checked.names("ads 2026-09-01 00 ~ 2026-09-05 23.xlsx", "Currency", "USD / IDR")

@@ -244,6 +244,35 @@ def test_a_line_that_is_settled_to_two_accounts_is_settled_twice(tmp_path):
     assert entries.groupby("account")["settled"].sum().to_dict() == {"聚合账户": 45, "微信": 5}
 
 
+COMPENSATION = SETTLED | {
+    "子订单号": "-",
+    "订单号": "-",
+    "结算单类型": "平台赔付",
+    "结算金额": "8.00",
+}
+LATER = SETTLED | {"结算时间": "2026-10-21 08:00:00"}
+
+
+def test_two_equal_compensations_of_no_order_are_two_and_stay_so_in_a_later_export(tmp_path):
+    # 45 + 45 + 2 x 8
+    workspace, _ = shop(tmp_path, one=[SETTLED, LATER, COMPENSATION, COMPENSATION])
+    entries = clean.read_table(workspace, "settlements")
+    assert entries["settled"].sum() == 106 and entries["entry_id"].is_unique
+    workspace, _ = shop(tmp_path, two=[LATER, COMPENSATION, COMPENSATION])
+    assert clean.read_table(workspace, "settlements")["settled"].sum() == 106
+
+
+def test_compensations_of_an_export_that_was_pasted_twice_are_one(tmp_path):
+    rows = [SETTLED, LATER, COMPENSATION]
+    workspace, _ = shop(tmp_path, one=[*rows, *rows])
+    assert clean.read_table(workspace, "settlements")["settled"].sum() == 98
+
+
+def test_a_line_that_is_settled_twice_in_all_columns_alike_is_one(tmp_path):
+    workspace, _ = shop(tmp_path, one=[SETTLED, SETTLED, LATER, COMPENSATION])
+    assert clean.read_table(workspace, "settlements")["settled"].sum() == 98
+
+
 def test_an_order_number_on_each_of_its_lines_is_no_key_of_a_line(tmp_path):
     line = {
         "订单编号": "1234567890123456789",

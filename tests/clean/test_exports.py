@@ -566,10 +566,11 @@ OTHERS = {
                 "title": "2026-06-01",
                 "cost": 1200,
                 "net_amount": None,
-            }
+            },
+            {"campaign": "AIGC动态创意视频素材集合", "campaign_id": None, "cost": 200},
         ],
         {"amount": ("paid", 3000)},
-        (2, 1, 1, 0),
+        (2, 2, 0, 0),
     ),
     ("shipinhao", "boost_orders"): Case(
         text(

@@ -166,10 +166,24 @@ CHECKLIST = {
         [236552, 1234.5, 12.5],
     ),
     "Rp9.467.316": Format(
-        sessions("直播间成交金额", "Rp9.467.316", "Rp248.780"), "paid_amount", [9467316, 248780]
+        {
+            "S": [
+                ["Livestream", "Start time", "Gross revenue", "Direct GMV"],
+                ["a", "2026-05-01 20:00:00", "Rp9.467.316", "Rp1"],
+                ["b", "2026-05-02 20:00:00", "Rp248.780", "Rp1"],
+            ]
+        },
+        "paid_amount",
+        [9467316, 248780],
     ),
     "a comma as the decimal mark": Format(
         sessions("直播间成交金额", "1.234.567,50", "12,5"), "paid_amount", [1234567.5, 12.5]
+    ),
+    "a comma behind a zero is a decimal mark": Format(
+        sessions("直播间成交金额", "0,125", "1,234", "12"), "paid_amount", [0.125, 1.234, 12]
+    ),
+    "a comma behind a zero beside points": Format(
+        sessions("直播间成交金额", "0,125", "1,234.50"), "paid_amount", [1234.5], ("not_a_number",)
     ),
     "1.2万": Format(
         sessions("直播间曝光人数", "1.2万", "3w", "1.5亿"),
@@ -263,11 +277,210 @@ CHECKLIST = {
         totals=1,
     ),
     "totals rows: 合计": Format({"S": [HEAD, ROW, ["合计", "", 5]]}, "viewers", [5], totals=1),
-    "an aggregate without an id": Format(
+    "an average below the rows": Format(
+        {"S": [HEAD, ROW, ["shop1", "2026-05-02 20:00:00", 8], ["平均", "", 6.5]]},
+        "viewers",
+        [5, 8],
+        ("statistic",),
+    ),
+    "an average above the total": Format(
+        {
+            "S": [
+                HEAD,
+                ROW,
+                ["shop1", "2026-05-02 20:00:00", 8],
+                ["Average", "", 6.5],
+                ["合计", "", 13],
+            ]
+        },
+        "viewers",
+        [5, 8],
+        ("statistic",),
+        totals=1,
+    ),
+    "an average of sources": Format(
+        channels(["推荐", 10], ["搜索", 4], ["均值", 7]), "views", [10, 4], ("statistic",)
+    ),
+    "a session that is called average": Format(
+        sessions("主播昵称", "平均", "小美"), "room_name", ["平均", "小美"]
+    ),
+    "dates of digits alone": Format(
+        starts("20260901", 20260902, "20260903203000", "202609042030"),
+        "started_at",
+        [
+            day("2026-09-01"),
+            day("2026-09-02"),
+            day("2026-09-03 20:30"),
+            day("2026-09-04 20:30"),
+        ],
+    ),
+    "hours behind midnight": Format(
+        starts("2026-09-01 24:05", "2026-09-02 25:30:10", "2026-09-03 24:00", "2026-09-04 30:00"),
+        "started_at",
+        [day("2026-09-02 00:05"), day("2026-09-03 01:30:10"), day("2026-09-04")],
+        ("not_a_date",),
+    ),
+    "a range that ends behind midnight": Format(
+        {
+            "基本信息": [
+                ["达人昵称", "抖音号or火山号", "直播时间"],
+                ["某店", "shop1", "2026/07/28 20:15:49~02:44:39"],
+            ]
+        },
+        "ended_at",
+        [day("2026-07-29 02:44:39")],
+    ),
+    "a range that ends on its day": Format(
+        {
+            "基本信息": [
+                ["达人昵称", "抖音号or火山号", "直播时间"],
+                ["某店", "shop1", "2026/07/28 20:15:49 - 23:44"],
+            ]
+        },
+        "ended_at",
+        [day("2026-07-28 23:44")],
+    ),
+    "rates of which one is above 1": Format(
+        sessions("观看老粉占比", 0.5, 12.5, "3.4%", 0),
+        "fan_viewer_share",
+        [0.034, 0],
+        ("mixed_rates", "mixed_rates"),
+    ),
+    "percentages under a header that says so": Format(
+        sessions("观看老粉占比(%)", 0.5, 12.5), "fan_viewer_share", [0.005, 0.125]
+    ),
+    "minutes that every source is watched, without their unit": Format(
+        {
+            "基本信息": whole_session()["基本信息"],
+            "渠道流量": [
+                ["渠道名称", "观看次数", "人均观看时长"],
+                ["推荐", 10, 1.5],
+                ["搜索", 7, 0.8],
+            ],
+        },
+        "views",
+        [10, 7],
+    ),
+    "seconds that sources are watched, one of them a few": Format(
+        {
+            "基本信息": whole_session()["基本信息"],
+            "渠道流量": [
+                ["渠道名称", "观看次数", "人均观看时长"],
+                ["推荐", 10, 65],
+                ["搜索", 7, 3],
+            ],
+        },
+        "avg_watch_seconds",
+        [65, 3],
+    ),
+    "watch time as a spreadsheet keeps it, of a day": Format(
+        {
+            "基本信息": whole_session()["基本信息"],
+            "渠道流量": [
+                ["渠道名称", "观看次数", "人均观看时长"],
+                ["推荐", 10, 45 / 86400],
+                ["搜索", 7, 90 / 86400],
+            ],
+        },
+        "avg_watch_seconds",
+        [45, 90],
+    ),
+    "a session of minutes, as its header says": Format(
+        {
+            "场次概览": [
+                ["直播开始时间", "2026-05-01 20:00:00"],
+                ["主播昵称", "某店"],
+                ["直播时长(分钟)", 180],
+            ]
+        },
+        "duration_seconds",
+        [10800],
+    ),
+    "an age group that became a date": Format(
+        {
+            "用户画像": [
+                ["开播时间", "维度", "分组", "观看人数"],
+                ["2026-05-01 20:00:00", "年龄", "18-23", 60],
+                ["2026-05-01 20:00:00", "年龄", dt.datetime(2026, 10, 12), 20],
+            ]
+        },
+        "group",
+        ["18-23"],
+        ("turned_date",),
+    ),
+    "two sessions of one day whose clock is missing": Format(
+        {
+            "S": [
+                HEAD,
+                ["shop1", "2026-05-01", 5],
+                ["shop1", "2026-05-01", 8],
+                ["shop1", "2026-05-02", 7],
+            ]
+        },
+        "viewers",
+        [7],
+        ("collision", "collision"),
+    ),
+    "a phone number as an amount": Format(
+        orders(
+            "订单应付金额",
+            "100",
+            "99.5",
+            "13812345678元",
+            "138 1234 5678",
+            支付完成时间="2026-05-01 20:01:00",
+        ),
+        "paid",
+        [100, 99.5],
+        ("impossible", "impossible"),
+    ),
+    "a phone number as a count": Format(
+        orders("商品数量", 1, 2, 13812345678), "qty", [1, 2], ("impossible",)
+    ),
+    "amounts of rupiah of eleven digits": Format(
+        {
+            "S": [
+                ["Livestream", "Start time", "Gross revenue", "Direct GMV"],
+                ["a", "2026-05-01 20:00:00", "Rp13.812.345.678", "Rp1"],
+                ["b", "2026-05-02 20:00:00", "Rp812.345.678", "Rp1"],
+            ]
+        },
+        "paid_amount",
+        [13812345678, 812345678],
+    ),
+    "a header of dollars in an export of yuan": Format(
+        sessions("直播间成交金额($)", 100, "-"), "viewers", [10], ("other_currency",)
+    ),
+    "dollars of sources, whose export states no currency": Format(
+        {
+            "基本信息": whole_session()["基本信息"],
+            "渠道流量": [
+                ["渠道名称", "观看次数", "成交金额"],
+                ["推荐", 10, "$5.00"],
+                ["搜索", 7, "¥8.00"],
+            ],
+        },
+        "views",
+        [7],
+        ("other_currency",),
+    ),
+    "a header of yuan": Format(sessions("直播间成交金额(¥)", 100), "paid_amount", [100]),
+    "a duration whose unit is nowhere said": Format(
+        sessions("直播时长", 960, 57600, "16小时"),
+        "duration_seconds",
+        [57600],
+        ("short_duration",) * 2,
+    ),
+    "a duration without a unit that says it in its cells": Format(
+        sessions("直播时长", "16小时", "2:30:00"), "duration_seconds", [57600, 9000]
+    ),
+    "a duration without a unit between a start and an end": Format(
+        sessions("直播时长", 180, 直播结束时间="2026-05-01 23:00:00"), "duration_seconds", [10800]
+    ),
+    "a row of money without an id": Format(
         {"S": [["素材名称", "素材ID", "整体消耗"], ["开箱", "7512", 3], ["素材集合", "-", 9]]},
         "cost",
-        [3],
-        totals=1,
+        [3, 9],
     ),
     "parent and SKU sub-rows": Format(
         {
@@ -432,6 +645,26 @@ def test_the_unit_of_money_above_a_table(tmp_path, above, paid):
 
 
 @pytest.mark.parametrize(
+    ("below", "foot", "paid", "exposed"),
+    [
+        (["", "", "人", "万元", "万"], [], 20000, 30000),
+        (["", "", "（人）", "（千元）", "（人）"], [], 2000, 3),
+        (["", "", "", "单位：元", ""], [], 2, 3),
+        ([], ["单位：万元"], 20000, 3),
+        ([], ["以上金额单位：千元"], 2000, 3),
+        ([], ["数据来源：直播后台"], 2, 3),
+    ],
+)
+def test_the_units_below_the_headers_and_below_the_rows(tmp_path, below, foot, paid, exposed):
+    head, row = sessions("直播间成交金额", 2, 直播间曝光人数=3)["S"]
+    rows = [head, *([below] if below else []), row, *([foot] if foot else [])]
+    read = load(workbook(tmp_path / "x.xlsx", S=rows)).tables["sessions"]
+    assert read[["viewers", "paid_amount", "room_exposure_users"]].values.tolist() == [
+        [10, paid, exposed]
+    ]
+
+
+@pytest.mark.parametrize(
     ("header", "cell", "seconds"),
     [
         *(
@@ -495,6 +728,64 @@ def test_dates_that_a_file_leaves_open_are_a_question_until_the_workspace_answer
     assert (question in reading.files["problem"].iloc[0]) == (dates is None)
 
 
+def test_a_whole_column_of_another_currency_is_asked_about(tmp_path):
+    sheets = sessions("直播间成交金额", "$100.00", "$250.00")
+    reading = load(workbook(tmp_path / "x.xlsx", **sheets))
+    assert set(reading.aside["reason"]) == {"other_currency"} and len(reading.aside) == 2
+    assert "Column 直播间成交金额: 2 rows kept aside" in reading.files["problem"].iloc[0]
+
+
+@pytest.mark.parametrize("minutes", [(180, 120, 95), (45, 14, 240)])
+def test_sessions_that_are_all_of_a_few_minutes_may_be_of_hours(tmp_path, minutes):
+    rows = [["平台", "直播间账号", "开播时间", "直播时长"]]
+    rows += [["抖音", "a", f"2026-09-0{day} 20:00", cell] for day, cell in enumerate(minutes, 1)]
+    path = workbook(tmp_path / "直播场次.xlsx", 直播场次=rows)
+    assert load(path).aside["reason"].tolist() == ["short_duration"] * 3
+    lasted = load(path, durations="minutes").tables["sessions"]["duration_seconds"]
+    assert lasted.tolist() == [60 * cell for cell in minutes]
+    rows[2][3] = 7200  # two hours: so all are seconds
+    lasted = load(workbook(tmp_path / "直播场次.xlsx", 直播场次=[*rows[:3]]))
+    assert lasted.tables["sessions"]["duration_seconds"].tolist()[-1] == 7200
+
+
+def test_watch_time_without_a_unit_is_asked_about_and_answered_in_the_settings(tmp_path):
+    head = ["渠道名称", "观看次数", "人均观看时长"]
+    sheets = {
+        "基本信息": whole_session()["基本信息"],
+        "渠道流量": [head, ["推荐", 10, 1.5], ["搜索", 7, 0.5]],
+    }
+    path = workbook(tmp_path / "x.xlsx", **sheets)
+    reading = load(path)
+    assert reading.tables["traffic"]["avg_watch_seconds"].isna().all()
+    assert "人均观看时长: 2 cells left out" in reading.files["problem"].str.cat(sep=" ")
+    answered = load(path, durations="minutes").tables["traffic"]
+    assert answered["avg_watch_seconds"].tolist() == [90, 30]
+
+
+def test_a_running_total_is_no_curve_of_minutes(tmp_path):
+    def minutes(per_minute):
+        rows = [
+            [f"2026/11/10 20:{at:02}", count, 100 + at % 3] for at, count in enumerate(per_minute)
+        ]
+        return load(workbook(tmp_path / "x.xlsx", S=[["时间", "评论次数", "新增粉丝数"], *rows]))
+
+    per_minute = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3] * 3
+    running = minutes([sum(per_minute[: at + 1]) for at in range(30)])
+    assert running.tables["minutes"]["comments"].isna().all()
+    assert (
+        len(running.tables["minutes"]) == 30 and running.tables["minutes"]["new_fans"].notna().all()
+    )
+    assert "评论次数: 30 cells left out" in running.files["problem"].iloc[0]
+    assert minutes(per_minute).tables["minutes"]["comments"].sum() == 117
+    assert minutes([0] * 20 + [1] * 9 + [2]).files["problem"].isna().all()
+
+
+def test_a_unit_that_nothing_says_is_answered_in_the_settings(tmp_path):
+    path = workbook(tmp_path / "x.xlsx", **sessions("直播时长", 960, 90))
+    lasted = load(path, durations="minutes").tables["sessions"]["duration_seconds"]
+    assert lasted.tolist() == [57600, 5400]
+
+
 @pytest.mark.parametrize("cells", [("很久", 14), (14, "很久"), ("很久", "2小时", 14)])
 def test_an_open_question_is_asked_beside_a_cell_that_is_no_value_at_all(tmp_path, cells):
     rows = [["平台", "直播间账号", "开播时间", "直播时长"]]
@@ -507,8 +798,8 @@ def test_an_open_question_is_asked_beside_a_cell_that_is_no_value_at_all(tmp_pat
     problem = reading.files["problem"].iloc[0]
     assert (
         f"Column 直播时长: 1 rows kept aside, first in row {cells.index(14) + 2} (14): a duration "
-        "whose unit cannot be told: impossibly short as it stands, or h:mm or m:ss. "
-        "Write one line into workspace.yml: "
+        "whose unit cannot be told: none is stated, it is impossibly short as it stands, or h:mm "
+        "or m:ss. Write one line into workspace.yml: "
         "durations: seconds (14 is 0 days 00:00:14), or durations: minutes (14 is 0 days "
         "00:14:00), or durations: hours (14 is 0 days 14:00:00), or durations: days (14 is 14 "
         "days 00:00:00)."

@@ -356,7 +356,7 @@ def test_decimal_commas_of_a_column_are_read(written):
         "2026-01-02 03:04:05 +99:99",
         "2026-01-02 99:99",
         "2026/01/02 10:75",
-        "2026年1月2日 25点",
+        "2026年1月2日 31点",
         "9999-12-31 24:00:00",
         "2026-02-30 10:00",
     ],
@@ -544,6 +544,19 @@ def test_ids_that_lost_digits_are_left_out(cells):
     parsed = parse.ids(column(*cells))
     assert parsed.values.isna().all() and parsed.left_out.all()
     assert parsed.reason == "lost_digits"
+
+
+def test_a_phone_number_among_long_ids_is_none():
+    parsed = parse.ids(column("6917926768823643751", "13812345678", "6.91E+18"))
+    assert parsed.bad.tolist() == [False, True, False] and parsed.values.isna().sum() == 2
+    assert parsed.reason.tolist()[1:] == ["personal", "lost_digits"]
+
+
+@pytest.mark.parametrize("other", ["12345678901", "520813912345", "A13", "3645"])
+def test_ids_that_look_like_phone_numbers_stay_among_short_ones(other):
+    parsed = parse.ids(column("13812345678", "18234567890", other))
+    assert parsed.values.tolist() == ["13812345678", "18234567890", other]
+    assert not parsed.bad.any()
 
 
 def test_one_rounded_id_does_not_cost_the_good_ones():

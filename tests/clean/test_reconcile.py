@@ -534,13 +534,13 @@ def test_an_impossible_cell_sets_its_row_aside_with_the_reason(tmp_path):
 
     bad = [
         {**SESSION, "直播间观看人数": -3},
-        {**SESSION, "直播开始时间": "2026/09/11 08:00:00", "观看老粉占比": 1.4},
+        {**SESSION, "直播开始时间": "2026/09/11 08:00:00", "观看老粉占比": "140%"},
     ]
     reading = load(workbook(tmp_path / "x.xlsx", S=named(SESSION, *bad)))
     assert reading.tables == {}
     assert reading.aside[["row", "column", "value", "reason"]].values.tolist() == [
         [2, "直播间观看人数", "-3", "impossible"],
-        [3, "观看老粉占比", "1.4", "impossible"],
+        [3, "观看老粉占比", "140%", "impossible"],
     ]
 
 

@@ -54,6 +54,30 @@ def test_a_total_is_the_sum_of_the_hours_whatever_it_is_called(tmp_path, total, 
     assert counts(reading) == (3, 1, 0)
 
 
+@pytest.mark.parametrize("word", [" 汇总", "小计", " Total", "合计："])
+@pytest.mark.parametrize("on_top", [False, True])
+@pytest.mark.parametrize("grand", [[], [["总计", "", 188.5, 409, 8]]])
+def test_subtotals_of_a_spreadsheet_bear_the_name_of_their_group(tmp_path, word, on_top, grand):
+    one, two = "某店", "二店"
+    first = [[hour(20 + at)[0], one, *row[2:]] for at, row in enumerate(HOURS)]
+    second = [[hour(20)[0], two, 10, 4, 1], [hour(21)[0], two, 3, 5, 1]]
+    sums = [["", f"{one}{word}", 175.5, 400, 6], ["", f"{two}{word}", 13, 9, 2]]
+    groups = [[sums[0], *first], [sums[1], *second]]
+    if not on_top:
+        groups = [[*first, sums[0]], [*second, sums[1]]]
+    reading = read(tmp_path, HOURLY, *groups[0], *groups[1], *grand)
+    assert reading.tables["ads"].groupby("campaign")["cost"].sum().to_dict() == {
+        one: 175.5,
+        two: 13,
+    }
+    assert counts(reading) == (5, 2 + len(grand), 0)
+
+
+def test_a_name_that_ends_like_a_total_and_is_no_sum_is_a_record(tmp_path):
+    rows = [*HOURS[:2], [hour(22)[0], "双十一汇总", 7, 9, 1]]
+    assert read(tmp_path, HOURLY, *rows).tables["ads"]["cost"].sum() == 157
+
+
 def test_subtotals_stand_between_and_the_grand_total_below(tmp_path):
     rows = [
         *HOURS[:2],
