@@ -234,12 +234,13 @@ def _in_other_money(frame: pd.DataFrame, table: str, sessions: pd.DataFrame) -> 
     if "currency" not in frame or frame.empty:
         return None
     money = frame["session_id"].map(sessions.set_index("session_id")["currency"].astype("str"))
-    own = frame["currency"].astype("str")
-    rows = frame[own.notna() & money.notna() & (own != money)]
+    stated = frame["currency"].astype("str")
+    rows = frame[stated.notna() & money.notna() & (stated != money)]
     if rows.empty:
         return None
-    examples = own.loc[rows.index] + " / " + money.loc[rows.index]
-    return _Doubted(table, rows, "currency", "other_currency", own.loc[rows.index], examples)
+    cells = stated.loc[rows.index]
+    examples = cells + " / " + money.loc[rows.index]
+    return _Doubted(table, rows, "currency", "other_currency", cells, examples)
 
 
 def _with_doubted(
