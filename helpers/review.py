@@ -9,7 +9,7 @@ import functools
 import hashlib
 import html
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,7 +32,7 @@ from helpers.clean.tables import (
 )
 from helpers.core import findings, places, text
 from helpers.core.names import nearest, no_such
-from helpers.reference import dictionary, schema
+from helpers.reference import dictionary, metrics, schema
 
 if TYPE_CHECKING:
     import ibis
@@ -263,6 +263,23 @@ class Review:
         if table and reference.tables()[table]:
             frame = frame[frame["table"] == table].reset_index(drop=True)
         return frame
+
+    def evaluate(
+        self,
+        frame: pd.DataFrame,
+        ids: Iterable[str],
+        *,
+        by: str | Sequence[str] = (),
+        count_per_slice: bool = False,
+        confidence: float | None = None,
+    ) -> pd.DataFrame:
+        """Metrics over the rows of each group (`reference.metrics.evaluate`), with intervals.
+
+        By the registry of this workspace, at the confidence of this review unless one is given.
+        """
+        level = self.thresholds["confidence"] if confidence is None else confidence
+        options = {"registry": self.registry, "confidence": level}
+        return metrics.evaluate(frame, ids, by=by, count_per_slice=count_per_slice, **options)
 
     def _count(self, table: str, session_id: str = "") -> int | None:
         """How many rows a table has, of one session or of the account, without reading them."""

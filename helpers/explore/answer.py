@@ -288,7 +288,7 @@ def _code(
     sources: list[Source], by: list[str], *, where: Where, sessions: Sessions, confidence: float
 ) -> str:
     """What gives the same table when it is pasted into a cell."""
-    lines = ["from helpers.explore import filtered, rows", "from helpers.reference import metrics"]
+    lines = ["from helpers.explore import filtered, rows"]
     lines = ["import pandas as pd", "", *lines] if len(sources) > 1 else lines
     parts = []
     for number, source in enumerate(sources):
@@ -296,12 +296,12 @@ def _code(
         parts.append(part)
         wanted = f"rows(review, {source.table!r}, sessions={_written(sessions)})"
         wanted = f"filtered({wanted}, {where!r})" if where else wanted
-        options = [f"by={by!r}", "registry=review.registry", f"confidence={confidence!r}"]
+        options = [f"by={by!r}", f"confidence={confidence!r}"]
         options += ["count_per_slice=True"] if source.count_per_slice else []
         lines += [
             "",
             f"frame = {wanted}",
-            f"{part} = metrics.evaluate(",
+            f"{part} = review.evaluate(",
             f"    frame, {source.metrics!r}, {', '.join(options)}",
             ")",
         ]
