@@ -16,6 +16,7 @@ import pandas as pd
 
 from helpers import clean, reference, report
 from helpers.core import places, text
+from helpers.report.page import LANGUAGES
 from helpers.review import Choice, Review, keep_choice, open_review, opened_by_hand
 from helpers.run import kernel, records
 
@@ -30,8 +31,7 @@ COLUMNS = (
     "paid_amount",
 )
 WIDE = {"width": "97%", "max_width": "1000px"}
-STYLE = {"description_width": "7em"}
-LANGUAGES = (("中文", "zh"), ("English", "en"))
+STYLE = {"description_width": "10em"}
 
 
 def sessions(workspace: clean.Workspace) -> pd.DataFrame:
@@ -119,7 +119,10 @@ class Picker:
         self.review, self.sessions = review, sessions(review.workspace)
         self.filling = False
         self.language = ipywidgets.Dropdown(
-            options=LANGUAGES, value=review.lang, layout={"width": "16em"}, style=STYLE
+            options=[(name, lang) for lang, name in LANGUAGES.items()],
+            value=review.lang,
+            layout={"width": "16em"},
+            style=STYLE,
         )
         self.folder = ipywidgets.Text(
             value=str(review.workspace.path), continuous_update=False, layout=WIDE, style=STYLE
@@ -193,7 +196,7 @@ class Picker:
 
     def _label(self, lang: str, count: int) -> None:
         names: Sequence[tuple[ipywidgets.Widget, str, str]] = (
-            (self.language, "语言", "Language"),
+            (self.language, "报告语言", "Language of the report"),
             (self.folder, "工作区", "Workspace"),
             (self.search, "查找", "Search"),
             (self.session, f"{count} 场", f"{count} sessions"),

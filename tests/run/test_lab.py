@@ -1,6 +1,7 @@
 """`fupan lab`: copies of the notebooks to work in."""
 
 import json
+import re
 import sys
 
 import nbformat
@@ -24,15 +25,27 @@ def shipped(tmp_path, monkeypatch):
     return folder
 
 
-def write(path, source: str, *, ran: bool = False) -> None:
-    cell = nbformat.v4.new_code_cell(source)
-    if ran:
-        cell.outputs = [nbformat.v4.new_output("stream", text="顾客 3 人")]
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+def write(path, source: str) -> None:
+    """A notebook as they ship: a title in each language, parameters, one cell of code."""
+    titles = [
+        nbformat.v4.new_markdown_cell(words, metadata={"tags": [tag]})
+        for words, tag in (("# 漏斗", "lang-zh"), ("# The funnel", "lang-en"))
+    ]
+    tags = {"tags": ["parameters"]}
+    parameters = nbformat.v4.new_code_cell('lang: str = ""  # zh or en', metadata=tags)
+    cells = [*titles, parameters, nbformat.v4.new_code_cell(source)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+
+
+def change(path, **changed) -> None:
+    """Somebody saves a copy whose last cell is another."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[-1].update(changed)
+    nbformat.write(notebook, path)
 
 
 def source(path) -> str:
-    return nbformat.read(path, as_version=4).cells[0].source
+    return nbformat.read(path, as_version=4).cells[-1].source
 
 
 def never(name: str) -> bool:
@@ -43,13 +56,11 @@ def test_what_is_run_in_a_copy_changes_no_shipped_file_and_is_not_asked_about(sh
     work = tmp_path / "shop" / "notebooks"
     assert lab.copy_notebooks(work, never) == []
     before = {path.name: path.read_bytes() for path in shipped.iterdir()}
-    assert {path.name: path.read_bytes() for path in work.glob("*.ipynb")} == before
-    write(work / "02_funnel.ipynb", "1 + 1", ran=True)
+    change(work / "02_funnel.ipynb", outputs=[nbformat.v4.new_output("stream", text="顾客 3 人")])
     write(work / "my_own.ipynb", "2")
     lab.copy_notebooks(work, never)
-    assert "顾客" in (work / "02_funnel.ipynb").read_text(encoding="utf-8"), (
-        "same code: left as run"
-    )
+    as_run = (work / "02_funnel.ipynb").read_text(encoding="utf-8")
+    assert "顾客" in as_run, "same code: left as it was run"
     assert source(work / "my_own.ipynb") == "2"
     assert {path.name: path.read_bytes() for path in shipped.iterdir()} == before
 
@@ -59,7 +70,7 @@ def test_an_unchanged_copy_follows_and_a_changed_one_stays_until_a_newer_is_ship
 ):
     work = tmp_path / "notebooks"
     lab.copy_notebooks(work, never)
-    write(work / "02_funnel.ipynb", "mine")
+    change(work / "02_funnel.ipynb", source="mine")
     lab.copy_notebooks(work, never)
     for name in ("00_start", "02_funnel"):
         write(shipped / f"{name}.ipynb", "newer")
@@ -72,7 +83,7 @@ def test_an_unchanged_copy_follows_and_a_changed_one_stays_until_a_newer_is_ship
     write(shipped / "02_funnel.ipynb", "newest")
     (kept,) = lab.copy_notebooks(work, lambda name: True)
     assert source(kept) == "mine" and source(work / "02_funnel.ipynb") == "newest"
-    write(work / "02_funnel.ipynb", "mine again")
+    change(work / "02_funnel.ipynb", source="mine again")
     write(shipped / "02_funnel.ipynb", "even newer")
     (second,) = lab.copy_notebooks(work, lambda name: True)
     assert second != kept and source(second) == "mine again" and source(kept) == "mine"
@@ -82,14 +93,45 @@ def test_an_unchanged_copy_follows_and_a_changed_one_stays_until_a_newer_is_ship
 def test_a_lost_record_of_what_was_copied_loses_nobodys_work(shipped, tmp_path, state):
     work = tmp_path / "notebooks"
     lab.copy_notebooks(work, never)
-    write(work / "02_funnel.ipynb", "mine")
+    change(work / "02_funnel.ipynb", source="mine")
     (work / ".shipped.json").write_text(state)
     lab.copy_notebooks(work, lambda name: False)
     assert source(work / "02_funnel.ipynb") == "mine"
-    assert set(json.loads((work / ".shipped.json").read_text())) == {
-        "00_start.ipynb",
-        "02_funnel.ipynb",
-    }
+    names = {"00_start.ipynb", "02_funnel.ipynb", "en/00_start.ipynb", "en/02_funnel.ipynb"}
+    assert set(json.loads((work / ".shipped.json").read_text())) == names
+
+
+def test_a_copy_speaks_one_language_and_leads_to_the_other(shipped, tmp_path):
+    lab.copy_notebooks(tmp_path, never)
+    chinese, english = (
+        nbformat.read(tmp_path / place / "02_funnel.ipynb", as_version=4).cells
+        for place in ("", "en")
+    )
+    assert [cell.source for cell in chinese] == [
+        "# 漏斗\n\n[English](en/02_funnel.ipynb)",
+        'lang: str = "zh"  # zh or en',
+        "1 + 1",
+    ]
+    assert [cell.source for cell in english] == [
+        "# The funnel\n\n[中文](../02_funnel.ipynb)",
+        'lang: str = "en"  # zh or en',
+        "1 + 1",
+    ]
+
+
+def test_the_real_notebooks_have_each_heading_once_and_links_that_lead_somewhere(tmp_path):
+    lab.copy_notebooks(tmp_path, never)
+    copies = sorted(tmp_path.rglob("*.ipynb"))
+    assert len(copies) == 2 * len(list(places.NOTEBOOKS.glob("*.ipynb")))
+    for path in copies:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        words = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+        headings = re.findall(r"(?m)^#+ .+$", "\n".join(words))
+        assert len(headings) == len(set(headings)) > 2, path
+        assert bool(re.search("[一-鿿]", " ".join(headings))) == (path.parent.name != "en"), path
+        for link in re.findall(r"\]\(([^)#:]+\.ipynb)\)", "\n".join(words)):
+            assert (path.parent / link).resolve().is_file(), (path, link)
 
 
 @pytest.fixture
