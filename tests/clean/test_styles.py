@@ -27,6 +27,9 @@ SEED = 16
 IN_ONE = 24  # files of a workspace: each is of a shop of its own
 
 
+_RUPIAH = "rupiah"
+
+
 class Trial(NamedTuple):
     """An export, the styles that it is written through, and the number of its shop."""
 
@@ -61,10 +64,14 @@ def _alone(trial: Trial) -> tuple[str, str]:
 
 
 def verdicts(trials: list[Trial]) -> dict[Trial, tuple[str, str]]:
-    """What became of each file; one that is named is read again by itself, for the exit code."""
+    """What became of each file; one that is named is read again by itself, for the exit code.
+
+    A workspace has files of one currency: orders in the yuan of a workspace that lie in sessions in
+    rupiah are asked about.
+    """
     made: dict[Trial, tuple[str, str]] = {}
-    for at in range(0, len(trials), IN_ONE):
-        some = trials[at : at + IN_ONE]
+    of_one = [[trial for trial in trials if (_RUPIAH in trial.names) is it] for it in (True, False)]
+    for some in (one[at : at + IN_ONE] for one in of_one for at in range(0, len(one), IN_ONE)):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 files, found = _checked(Path(folder), some)
