@@ -40,10 +40,10 @@ from helpers.clean.doubted_columns import (
     twins,
 )
 from helpers.clean.joined_lines import Lines
-from helpers.clean.notes import with_values
+from helpers.clean.notes import note, with_values
 from helpers.clean.recognise import Block, Header, normal
 from helpers.clean.rows import BlockCells, first_of_each_row, not_records, without
-from helpers.clean.times import DayOrder, ends_of, times
+from helpers.clean.times import DayOrder, are_clocks, ends_of, on_start, times
 from helpers.core import privacy
 from helpers.reference import Column, Export, SourceColumn, System, schema
 
@@ -71,6 +71,7 @@ class Context(NamedTuple):
     currency: str
     answers: Answers = NOTHING_SAID
     era_1904: bool = False
+    started: pd.Timestamp = pd.NaT  # of the only session of the workbook
     swapped: bool = False  # date cells of a table whose day and month have changed places
 
 
@@ -302,7 +303,7 @@ def _columns(
             if dots.get(header.text) == "open":
                 bad.append(BadCells(header.text, raw, with_dots(raw), "ambiguous_number"))
             values[name] = values[name].fillna(read) if name in values else read
-            notes += [with_values(note, column=header.text) for note in parsed.notes]
+            notes += [with_values(kept, column=header.text) for kept in parsed.notes]
             bad += [
                 BadCells(header.text, raw, parsed.bad, parsed.reason),
                 BadCells(header.text, raw, too_long(read), "too_long"),
@@ -364,12 +365,15 @@ def _all_parsed(
     ]
 
     code = _fixed_currency(block) or _currency_of(block)
+    steps = reference.tables()[block.export.table].steps
 
     def parsed(source: tuple[str, SourceColumn, Header]) -> Parsed:
         name, how, header = source
         unit = header.unit_of(how)
         raw = cells.of(header)
         raw = without_dots(raw) if dots.get(header.text) == "thousands" else raw
+        if name == steps and are_clocks(raw):
+            return _of_clocks(raw, block, cells, context)
         parsed = _parsed(raw, columns[name], how, unit, name, order, context, code)
         stated = currency_of_header(header.text) if columns[name].is_sum else None
         if stated and code and stated != code:
@@ -382,6 +386,32 @@ def _all_parsed(
         return dict(zip(keys, map(parsed, sources), strict=True))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         return dict(zip(keys, pool.map(parsed, sources), strict=True))
+
+
+def _of_clocks(raw: pd.Series, block: Block, cells: BlockCells, context: Context) -> Parsed:
+    """Clocks without a day, or minutes from 0 on, as moments of the session that the file tells.
+
+    Its start is that of a column, of the only session of the workbook, of the title or file name.
+    """
+    sources = [(context.started, True)]
+    names = {normal(HELPERS["session_started_at"].zh), normal(HELPERS["session_started_at"].en)}
+    for header in block.headers:
+        if normal(header.text) in names and header.place in cells.body:
+            starts = times(cells.of(header), timezone=context.timezone).values.dropna().unique()
+            sources.insert(0, (starts[0] if len(starts) == 1 else pd.NaT, True))
+    export_time = file_name.named_group(block.export.file_name, context.named, "as_of") or " "
+    named = context.named.replace(export_time, " ")
+    sources += [file_name.start(text, timezone=context.timezone) for text in (block.title, named)]
+    for start, clock in sources:
+        if pd.isna(start):
+            continue
+        moments = on_start(raw, start.tz_localize(None).to_pydatetime(), clock=clock)
+        if moments is not None:
+            shown = f"{start:%Y-%m-%d %H:%M}" if clock else f"{start:%Y-%m-%d}"
+            dated = times(moments, timezone=context.timezone)
+            return dated._replace(notes=(note("clocks", start=shown),))
+    unread = times(raw.mask(raw.notna(), "-"), timezone=context.timezone).values
+    return Parsed(unread, filled(raw).notna(), "clock_alone")
 
 
 def _dots(

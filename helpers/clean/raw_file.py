@@ -70,8 +70,7 @@ def read_file(
     candidates = recognise.candidates([*systems, template.system()])
     raw, blocks_of = _opened(path, sha256, candidates)
     raw = raw._replace(file=context.file, sheets=ledger.told_apart(raw.sheets))
-    parts: list[Part] = []
-    changes: list[tuple[Part, list[mend.Change]]] = []
+    pending: list[_Pending] = []
     mending: list[pd.DataFrame] = []
     entries = [ledger.unread(raw, sheet, problem, context) for sheet, problem in raw.problems]
     for sheet, blocks in zip(raw.sheets, blocks_of, strict=True):
@@ -90,10 +89,11 @@ def read_file(
         for block in blocks:
             headers = [header.text for header in assemble.shown_headers(block)]
             block, changed = mend.applied(as_shown(block, sheet), headers, cells)
-            parts.append(assemble.part(block, sheet=name, book=sheet.member, context=here))
-            changes += [(parts[-1], changed)] if changed else []
+            pending.append(_Pending(block, name, sheet.member, here, changed))
         if not blocks:
             entries.append(ledger.unknown(raw, sheet, candidates, here, systems))
+    parts = _parts(pending)
+    changes = [(part, one.changed) for part, one in zip(parts, pending, strict=True) if one.changed]
     framed = _with_sessions(parts)
     finished = [
         kept_rows(part, frame, context, clash)
@@ -107,6 +107,32 @@ def read_file(
     ]
     entries = ledger.renamed(ledger.never_silent(entries, raw, context), raw, named)
     return _reading(entries, finished, asked, mended, mending, context)
+
+
+class _Pending(NamedTuple):
+    """A table that is to be read, and the cells of it that were mended."""
+
+    block: recognise.Block
+    sheet: str
+    book: str
+    context: Context
+    changed: list[mend.Change]
+
+
+def _parts(pending: list[_Pending]) -> list[Part]:
+    """The tables read; the only session of a book tells the others when it began."""
+    parts: dict[int, Part] = {}
+    starts: dict[str, set[pd.Timestamp]] = {}
+    listing = [one.block.export.table == "sessions" for one in pending]
+    for place in sorted(range(len(pending)), key=lambda place: not listing[place]):
+        block, sheet, book, context, _ = pending[place]
+        if not listing[place] and len(starts.get(book, ())) == 1:
+            context = context._replace(started=next(iter(starts[book])))
+        part = assemble.part(block, sheet=sheet, book=book, context=context)
+        if listing[place] and "started_at" in part.frame:
+            starts.setdefault(book, set()).update(part.frame["started_at"].dropna())
+        parts[place] = part
+    return [parts[place] for place in range(len(pending))]
 
 
 def _reading(
