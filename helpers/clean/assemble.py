@@ -25,7 +25,6 @@ from helpers.clean.columns import (
     day_order,
     dots_of,
     impossible,
-    is_running_total,
     mixed_rates,
     not_whole,
     slack_of,
@@ -33,11 +32,18 @@ from helpers.clean.columns import (
     without_dots,
     without_sign,
 )
+from helpers.clean.doubted_columns import (
+    BadCells,
+    repeated_amounts,
+    running_totals,
+    shares_of_people,
+    twins,
+)
 from helpers.clean.joined_lines import Lines
-from helpers.clean.notes import with_values
+from helpers.clean.notes import note, with_values
 from helpers.clean.recognise import Block, Header, normal
 from helpers.clean.rows import BlockCells, first_of_each_row, not_records, without
-from helpers.clean.times import DayOrder, ends_of, times
+from helpers.clean.times import DayOrder, are_clocks, ends_of, on_start, times
 from helpers.core import privacy
 from helpers.reference import Column, Export, SourceColumn, System, schema
 
@@ -49,7 +55,6 @@ HELPERS = {
 }
 HASHED = {"buyer_key", "user_key"}
 _LONG = 10_000  # rows
-_TWICE = "two_columns"
 _FOREIGN = "other_currency"
 
 
@@ -66,6 +71,7 @@ class Context(NamedTuple):
     currency: str
     answers: Answers = NOTHING_SAID
     era_1904: bool = False
+    started: pd.Timestamp = pd.NaT  # of the only session of the workbook
     swapped: bool = False  # date cells of a table whose day and month have changed places
 
 
@@ -113,24 +119,12 @@ def _header_of(name: str, export: Export, present: Iterable[str]) -> str:
     return fitting[0] if fitting else " / ".join(headers) or name
 
 
-class _BadCells(NamedTuple):
-    column: str
-    cells: pd.Series
-    bad: pd.Series
-    reason: str | pd.Series
-
-    def frame(self) -> pd.DataFrame:
-        shown = mend.shown(self.cells[self.bad])
-        reason = self.reason if isinstance(self.reason, str) else self.reason[self.bad]
-        return pd.DataFrame({"column": self.column, "value": shown, "reason": reason})
-
-
 class _ParsedColumns(NamedTuple):
     """Values by column, cells that set rows aside, cells left out of rows that stay, notes."""
 
     values: dict[str, pd.Series]
-    bad: list[_BadCells]
-    left_out: list[_BadCells]
+    bad: list[BadCells]
+    left_out: list[BadCells]
     notes: tuple[str, ...]
 
 
@@ -253,7 +247,7 @@ def _stated_totals(
     return pd.concat(stated, ignore_index=True) if stated else pd.DataFrame(columns=columns)
 
 
-def _every(cells: list[_BadCells]) -> pd.DataFrame:
+def _every(cells: list[BadCells]) -> pd.DataFrame:
     filled = [entry.frame() for entry in cells if entry.bad.any()]
     return pd.concat(filled) if filled else pd.DataFrame(columns=["column", "value", "reason"])
 
@@ -282,8 +276,8 @@ def _columns(
             for (name, place), parsed in parsed_of.items()
         }
     values: dict[str, pd.Series] = {}
-    bad: list[_BadCells] = []
-    left_out: list[_BadCells] = []
+    bad: list[BadCells] = []
+    left_out: list[BadCells] = []
     notes: list[str] = []
     for name, how in export.columns.items():
         headers = block.places(how.header)
@@ -292,7 +286,7 @@ def _columns(
             main_rows = parse.ids(raw)
             lost = _lost(main_rows)
             values[name] = main_rows.values.mask(lost, "").ffill().replace("", np.nan)
-            bad.append(_BadCells(headers[0].text, raw, lost, "lost_digits"))
+            bad.append(BadCells(headers[0].text, raw, lost, "lost_digits"))
             continue
         for header in headers:
             raw, parsed = cells.of(header), parsed_of[name, header.place]
@@ -300,22 +294,22 @@ def _columns(
             wrong = impossible(read, columns[name]) & ~parsed.bad
             if columns[name].kind == "rate" and not header.unit_of(how):
                 mixed = mixed_rates(raw, read)
-                bad.append(_BadCells(header.text, raw, mixed, "mixed_rates"))
+                bad.append(BadCells(header.text, raw, mixed, "mixed_rates"))
                 wrong &= ~mixed
             if columns[name].kind in WHOLE and not header.unit_of(how):
-                bad.append(_BadCells(header.text, raw, not_whole(raw, read), "not_whole"))
+                bad.append(BadCells(header.text, raw, not_whole(raw, read), "not_whole"))
             if columns[name].kind in schema.NUMBERS:
-                bad += _twins(block, cells, header)
+                bad += twins(block, cells, header)
             if dots.get(header.text) == "open":
-                bad.append(_BadCells(header.text, raw, with_dots(raw), "ambiguous_number"))
+                bad.append(BadCells(header.text, raw, with_dots(raw), "ambiguous_number"))
             values[name] = values[name].fillna(read) if name in values else read
-            notes += [with_values(note, column=header.text) for note in parsed.notes]
+            notes += [with_values(kept, column=header.text) for kept in parsed.notes]
             bad += [
-                _BadCells(header.text, raw, parsed.bad, parsed.reason),
-                _BadCells(header.text, raw, too_long(read), "too_long"),
-                _BadCells(header.text, raw, wrong, "impossible"),
+                BadCells(header.text, raw, parsed.bad, parsed.reason),
+                BadCells(header.text, raw, too_long(read), "too_long"),
+                BadCells(header.text, raw, wrong, "impossible"),
             ]
-            lost = _BadCells(header.text, raw, _lost(parsed), parsed.reason)
+            lost = BadCells(header.text, raw, _lost(parsed), parsed.reason)
             (bad if columns[name].required else left_out).append(lost)
         if name in values:
             for header in block.places(how.plus):
@@ -324,15 +318,19 @@ def _columns(
                 wrong = impossible(read, columns[name]) & ~more.bad
                 values[name] = values[name] + read.fillna(0)
                 bad += [
-                    _BadCells(header.text, raw, more.bad, more.reason),
-                    _BadCells(header.text, raw, wrong, "impossible"),
+                    BadCells(header.text, raw, more.bad, more.reason),
+                    BadCells(header.text, raw, wrong, "impossible"),
                 ]
             for header in block.places(how.joined):
                 raw = cells.of(header)
                 more = parse.ids(raw)
                 values[name] = values[name] + "-" + more.values.fillna("")
-                bad.append(_BadCells(header.text, raw, _lost(more), "lost_digits"))
-    left_out += _running_totals(values, block, cells)
+                bad.append(BadCells(header.text, raw, _lost(more), "lost_digits"))
+    left_out += running_totals(values, block, cells)
+    bad += shares_of_people(values, block, cells)
+    repeated = repeated_amounts(values, block, cells, lines)
+    values, notes = values | repeated.values, [*notes, *repeated.notes]
+    bad += repeated.bad
     if {"started_at", "ended_at"} <= set(values):  # which tell how long it was
         unknown = values["started_at"].isna() | values["ended_at"].isna()
         bad = [
@@ -344,37 +342,6 @@ def _columns(
     if cells.sub.any() and export.sub_rows and "sku_id" in columns:
         values["sku_id"] = cells.own_id().astype("str")
     return _ParsedColumns(values, bad, left_out, tuple(dict.fromkeys(notes)))
-
-
-def _running_totals(
-    values: dict[str, pd.Series], block: Block, cells: BlockCells
-) -> list[_BadCells]:
-    """Cells of columns that add up step by step where each row is of a step; their values go."""
-    table = reference.tables()[block.export.table]
-    left_out = []
-    for name in values if table.steps in values else ():
-        column = table.columns.get(name)
-        if column is None or not (column.is_sum or column.kind == "users"):
-            continue
-        if is_running_total(values[name], values[table.steps]):
-            header = block.places(block.export.columns[name].header)[0]
-            given = values[name].notna()
-            left_out.append(_BadCells(header.text, cells.of(header), given, "running_total"))
-            values[name] = values[name].mask(given)
-    return left_out
-
-
-def _twins(block: Block, cells: BlockCells, header: Header) -> list[_BadCells]:
-    """Cells of a second column of the same name that state another figure."""
-    twins = [h for h in block.headers if h.known == header.known and h.place != header.place]
-    if not twins:
-        return []
-    first = filled(cells.of(header))
-    others = [(twin, filled(cells.of(twin))) for twin in twins if twin.place in cells.body]
-    return [
-        _BadCells(twin.text, cells.of(twin), first.notna() & (first != other.fillna(first)), _TWICE)
-        for twin, other in others
-    ]
 
 
 def _lost(parsed: Parsed) -> pd.Series:
@@ -398,12 +365,15 @@ def _all_parsed(
     ]
 
     code = _fixed_currency(block) or _currency_of(block)
+    steps = reference.tables()[block.export.table].steps
 
     def parsed(source: tuple[str, SourceColumn, Header]) -> Parsed:
         name, how, header = source
         unit = header.unit_of(how)
         raw = cells.of(header)
         raw = without_dots(raw) if dots.get(header.text) == "thousands" else raw
+        if name == steps and are_clocks(raw):
+            return _of_clocks(raw, block, cells, context)
         parsed = _parsed(raw, columns[name], how, unit, name, order, context, code)
         stated = currency_of_header(header.text) if columns[name].is_sum else None
         if stated and code and stated != code:
@@ -416,6 +386,32 @@ def _all_parsed(
         return dict(zip(keys, map(parsed, sources), strict=True))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         return dict(zip(keys, pool.map(parsed, sources), strict=True))
+
+
+def _of_clocks(raw: pd.Series, block: Block, cells: BlockCells, context: Context) -> Parsed:
+    """Clocks without a day, or minutes from 0 on, as moments of the session that the file tells.
+
+    Its start is that of a column, of the only session of the workbook, of the title or file name.
+    """
+    sources = [(context.started, True)]
+    names = {normal(HELPERS["session_started_at"].zh), normal(HELPERS["session_started_at"].en)}
+    for header in block.headers:
+        if normal(header.text) in names and header.place in cells.body:
+            starts = times(cells.of(header), timezone=context.timezone).values.dropna().unique()
+            sources.insert(0, (starts[0] if len(starts) == 1 else pd.NaT, True))
+    export_time = file_name.named_group(block.export.file_name, context.named, "as_of") or " "
+    named = context.named.replace(export_time, " ")
+    sources += [file_name.start(text, timezone=context.timezone) for text in (block.title, named)]
+    for start, clock in sources:
+        if pd.isna(start):
+            continue
+        moments = on_start(raw, start.tz_localize(None).to_pydatetime(), clock=clock)
+        if moments is not None:
+            shown = f"{start:%Y-%m-%d %H:%M}" if clock else f"{start:%Y-%m-%d}"
+            dated = times(moments, timezone=context.timezone)
+            return dated._replace(notes=(note("clocks", start=shown),))
+    unread = times(raw.mask(raw.notna(), "-"), timezone=context.timezone).values
+    return Parsed(unread, filled(raw).notna(), "clock_alone")
 
 
 def _dots(
@@ -608,7 +604,7 @@ def _with_ends(values: dict[str, pd.Series]) -> dict[str, pd.Series]:
     }
 
 
-def _problems(bad: list[_BadCells], frame: pd.DataFrame, block: Block) -> pd.DataFrame:
+def _problems(bad: list[BadCells], frame: pd.DataFrame, block: Block) -> pd.DataFrame:
     """The cells that set rows aside, and why: by themselves, or beside others of their row."""
     headers = [header.text for header in block.headers]
 

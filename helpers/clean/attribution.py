@@ -57,6 +57,57 @@ def attribute(
     return frame.assign(session_id=ids.astype("str"), why_not=why.astype("str"))
 
 
+_DAY_ALONE = r"^(\d{8})-0000-(.+)-([0-9a-f]{4})$"
+_NO_ROOM = "0000"
+
+
+def by_day(
+    attributed: pd.DataFrame, table: str, sessions: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows, those whose start is a date alone with the one session of that day; and others.
+
+    Such a row has no session, as none began at midnight. Where none or several of its platform and
+    room began on that day it is one of the others: `day`, and `beside` with their starts.
+    """
+    rule, *columns = reference.tables()[table].attribute.split()
+    nothing_unclear = attributed.iloc[:0].assign(day="", beside="")
+    open_rows = attributed[attributed["why_not"].notna()]
+    if rule not in ("session", "start") or open_rows.empty:
+        return attributed, nothing_unclear
+    parts = open_rows["session_id"].astype("str").str.extract(_DAY_ALONE)
+    if rule == "start":
+        start = open_rows[columns[0]]
+        parts[0] = start.dt.strftime("%Y%m%d").where(start == start.dt.normalize())
+    parts = parts[parts[0].notna()]
+    began = sessions.assign(
+        day=sessions["started_at"].dt.strftime("%Y%m%d"),
+        mark=sessions["session_id"].str[-len(_NO_ROOM) :],
+    )
+    session_of: dict[object, str] = {}
+    unclear: dict[object, tuple[str, str]] = {}
+    for (day, platform, mark), rows in parts.groupby([0, 1, 2], dropna=False):
+        fitting = began[began["day"] == day]
+        if isinstance(platform, str):
+            fitting = fitting[fitting["platform"] == platform]
+            if mark != _NO_ROOM:
+                fitting = fitting[fitting["mark"].isin([mark, _NO_ROOM])]
+        if len(fitting) == 1:
+            session_of |= dict.fromkeys(rows.index, fitting["session_id"].iloc[0])
+        else:
+            starts = fitting["started_at"].sort_values().dt.strftime("%H:%M")
+            dated = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+            unclear |= dict.fromkeys(rows.index, (dated, ", ".join(starts) or "-"))
+    settled = attributed.index.isin(list(session_of))
+    ids = attributed["session_id"].mask(settled, pd.Series(session_of, dtype="object"))
+    rows = attributed.assign(
+        session_id=ids.astype("str"), why_not=attributed["why_not"].mask(settled)
+    )
+    if not unclear:
+        return rows, nothing_unclear
+    of_rows = pd.DataFrame.from_dict(unclear, orient="index", columns=["day", "beside"])
+    return rows.drop(index=of_rows.index), attributed.loc[of_rows.index].join(of_rows)
+
+
 def nothing() -> pd.DataFrame:
     """The columns of `summary` without a row, for a workspace without such a table."""
     return summary(pd.DataFrame({"why_not": pd.Series(dtype="str")}), "orders").iloc[:0]

@@ -330,6 +330,33 @@ _IN_SHORT = {"亿": 1e8, "万": 1e4, "w": 1e4, "千": 1e3, "k": 1e3, "m": 1e6, "
 _CENT = 0.005
 
 
+def rounding(cell: object, value: float, *, kind: str) -> float:
+    """By how much a value may be off as its cell is written: half the unit of its last digit.
+
+    A plain count is exact; 1.2万, or 1.2 below a header of 万, is not.
+    """
+    written = re.findall(r"\d[\d,]*(?:\.\d+)?", str(cell))
+    if len(written) != 1:  # 1分5秒
+        return 0.5
+    number = float(written[0].replace(",", ""))
+    scale = abs(value) / number if number else 1.0
+    if kind in WHOLE and scale <= 1:
+        return 0.0
+    return scale * 10.0 ** -len(written[0].partition(".")[2]) / 2
+
+
+def are_shares(values: pd.Series, of_which: pd.DataFrame) -> bool:
+    """Whether figures make 100 in all, but for their rounding, in each set of rows (`of_which`).
+
+    At least two sets, one of several rows: so do percentages, and hardly ever people.
+    """
+    given = values.notna()
+    sets = values[given].groupby([of_which.loc[given, name] for name in of_which], dropna=False)
+    sums = sets.agg(["sum", "size"])
+    off = (sums["sum"] - 100).abs() > sums["size"].clip(2, 10) / 2
+    return bool(len(sums) > 1 and (sums["size"] > 1).any() and not off.any())
+
+
 def slack_of(
     stated: pd.Series, parts: pd.Series, *, kind: str, unit: str | None = None
 ) -> pd.Series:

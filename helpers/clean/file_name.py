@@ -118,6 +118,20 @@ def period(words: str, *, timezone: str) -> tuple[pd.Timestamp, pd.Timestamp]:
     return begin, end + pd.Timedelta(days=1)
 
 
+_BEGAN = re.compile(rf"(?<!\d){_DAY}(?:[ T_日]*(\d\d)[-:：点时_]?(\d\d)(?!\d))?")
+
+
+def start(words: str, *, timezone: str) -> tuple[pd.Timestamp, bool]:
+    """The one day that words name, and whether with a clock; missing where none or several."""
+    named = {match.group(1, 2, 3) for match in _BEGAN.finditer(words)}
+    if len(named) != 1:
+        return pd.NaT, False
+    day, hour, minute = named.pop()
+    day = re.sub(r"\D", "", day)
+    clock = f" {hour}:{minute}" if hour else ""
+    return _moment(f"{day[:4]}-{day[4:6]}-{day[6:]}{clock}", timezone), bool(hour)
+
+
 @functools.lru_cache(maxsize=256)
 def _moment(stamp: str, timezone: str) -> pd.Timestamp:
     return times(pd.Series([stamp], dtype="str"), timezone=timezone).values.iloc[0]

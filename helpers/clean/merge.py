@@ -117,6 +117,10 @@ def merge(
                 grace_minutes=thresholds["attribution_grace_minutes"],
             )
             frame = find(frame)
+            if by_session and table != "reported":  # whose rows are those of sessions
+                frame, of_days = attribution.by_day(frame, table, merged["sessions"])
+                if len(of_days):
+                    doubted.append(_of_a_day(of_days, table))
             if (odd := _in_other_money(frame, table, merged["sessions"])) is not None:
                 doubted.append(odd)
                 frame = frame.drop(index=odd.rows.index)
@@ -227,6 +231,11 @@ def _unlike_others(rows: pd.DataFrame, table: str, reason: str) -> _Doubted:
     field = next(name for name in ("product_id", "day") if name in rows)
     cells = rows[field].dt.strftime("%Y-%m-%d") if field == "day" else rows[field]
     return _Doubted(table, rows, field, reason, cells, cells + ": " + rows["beside"])
+
+
+def _of_a_day(rows: pd.DataFrame, table: str) -> _Doubted:
+    examples = rows["day"] + ": " + rows["beside"]
+    return _Doubted(table, rows, "session_started_at", "day_alone", rows["day"], examples)
 
 
 def _in_other_money(frame: pd.DataFrame, table: str, sessions: pd.DataFrame) -> _Doubted | None:

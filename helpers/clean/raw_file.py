@@ -1,6 +1,7 @@
 """One raw file in; canonical tables, a ledger of the file and the rows kept aside out."""
 
 import functools
+import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -10,14 +11,16 @@ import pandas as pd
 from helpers import reference
 from helpers.clean import assemble, invariants, ledger, mend, questions, recognise, template
 from helpers.clean.assemble import Context, Part
-from helpers.clean.columns import NOTHING_SAID, Answers
+from helpers.clean.columns import NOTHING_SAID, Answers, rounding
 from helpers.clean.file_name import printable
 from helpers.clean.keys import KeptRows, clashes, kept_rows
 from helpers.clean.ledger import sheet_name
 from helpers.clean.open_file import RawFile, open_file
 from helpers.clean.rows import as_shown
 from helpers.clean.sheet import Sheet
-from helpers.reference import Export, System
+from helpers.reference import Export, System, schema
+
+_FLOAT = 1e-6
 
 
 class Reading(NamedTuple):
@@ -67,8 +70,7 @@ def read_file(
     candidates = recognise.candidates([*systems, template.system()])
     raw, blocks_of = _opened(path, sha256, candidates)
     raw = raw._replace(file=context.file, sheets=ledger.told_apart(raw.sheets))
-    parts: list[Part] = []
-    changes: list[tuple[Part, list[mend.Change]]] = []
+    pending: list[_Pending] = []
     mending: list[pd.DataFrame] = []
     entries = [ledger.unread(raw, sheet, problem, context) for sheet, problem in raw.problems]
     for sheet, blocks in zip(raw.sheets, blocks_of, strict=True):
@@ -87,10 +89,11 @@ def read_file(
         for block in blocks:
             headers = [header.text for header in assemble.shown_headers(block)]
             block, changed = mend.applied(as_shown(block, sheet), headers, cells)
-            parts.append(assemble.part(block, sheet=name, book=sheet.member, context=here))
-            changes += [(parts[-1], changed)] if changed else []
+            pending.append(_Pending(block, name, sheet.member, here, changed))
         if not blocks:
             entries.append(ledger.unknown(raw, sheet, candidates, here, systems))
+    parts = _parts(pending)
+    changes = [(part, one.changed) for part, one in zip(parts, pending, strict=True) if one.changed]
     framed = _with_sessions(parts)
     finished = [
         kept_rows(part, frame, context, clash)
@@ -104,6 +107,32 @@ def read_file(
     ]
     entries = ledger.renamed(ledger.never_silent(entries, raw, context), raw, named)
     return _reading(entries, finished, asked, mended, mending, context)
+
+
+class _Pending(NamedTuple):
+    """A table that is to be read, and the cells of it that were mended."""
+
+    block: recognise.Block
+    sheet: str
+    book: str
+    context: Context
+    changed: list[mend.Change]
+
+
+def _parts(pending: list[_Pending]) -> list[Part]:
+    """The tables read; the only session of a book tells the others when it began."""
+    parts: dict[int, Part] = {}
+    starts: dict[str, set[pd.Timestamp]] = {}
+    listing = [one.block.export.table == "sessions" for one in pending]
+    for place in sorted(range(len(pending)), key=lambda place: not listing[place]):
+        block, sheet, book, context, _ = pending[place]
+        if not listing[place] and len(starts.get(book, ())) == 1:
+            context = context._replace(started=next(iter(starts[book])))
+        part = assemble.part(block, sheet=sheet, book=book, context=context)
+        if listing[place] and "started_at" in part.frame:
+            starts.setdefault(book, set()).update(part.frame["started_at"].dropna())
+        parts[place] = part
+    return [parts[place] for place in range(len(pending))]
 
 
 def _reading(
@@ -194,9 +223,12 @@ def _with_sessions(parts: list[Part]) -> list[tuple[Part, pd.DataFrame]]:
         frames = [assemble.with_session_ids(part.frame, part.export) for part in of_book]
         whole = [place for place, part in enumerate(of_book) if _is_fragment(part)]
         if whole:
+            disputed = _disputed([of_book[place] for place in whole])
             merged = _merged([frames[place] for place in whole])
+            merged = merged.drop(columns=set().union(*disputed))
             merged = assemble.with_session_ids(merged, of_book[whole[0]].export)
-            for place in whole:
+            for place, cells in zip(whole, disputed, strict=True):
+                of_book[place] = _with_left_out(of_book[place], cells)
                 if len(frames[place]) and len(merged):
                     frames[place] = merged.set_axis(frames[place].index[:1], axis=0)
         named = [
@@ -226,6 +258,45 @@ def _merged(frames: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(merged)
 
 
+def _disputed(parts: list[Part]) -> list[dict[str, str]]:
+    """Of each sheet the figures that another one of its session states otherwise, by column.
+
+    Shown as its cell, and the other's with the name of its sheet.
+    """
+    disputed: list[dict[str, str]] = [{} for _ in parts]
+    columns = reference.tables()["sessions"].columns
+    figures = [name for name, column in columns.items() if column.kind in schema.NUMBERS]
+    for name in figures:
+        stating = [
+            place
+            for place, part in enumerate(parts)
+            if name in part.frame and part.frame[name].iloc[:1].notna().any()
+        ]
+        for one, other in itertools.permutations(stating, 2):
+            values = [parts[place].frame[name].iloc[0] for place in (one, other)]
+            cells = [_cell(parts[place], name) for place in (one, other)]
+            both = zip(cells, values, strict=True)
+            slack = sum(rounding(*stated, kind=columns[name].kind) for stated in both)
+            if abs(values[0] - values[1]) > slack + _FLOAT:
+                shown = f"{cells[0]} ≠ {cells[1]} ({parts[other].sheet})"
+                disputed[one].setdefault(name, shown)
+    return disputed
+
+
+def _cell(part: Part, name: str) -> str:
+    """What a sheet of one row holds for a column."""
+    return mend.shown(part.raw.loc[part.frame.index[:1], part.header_of(name)]).iloc[0]
+
+
+def _with_left_out(part: Part, cells: Mapping[str, str]) -> Part:
+    if not cells:
+        return part
+    shown = {"column": list(map(part.header_of, cells)), "value": list(cells.values())}
+    rows = part.frame.index[:1].repeat(len(cells))
+    more = pd.DataFrame(shown | {"reason": "two_sheets"}, index=rows)
+    return part._replace(left_out=pd.concat([part.left_out, more]))
+
+
 def _starts(parts: list[Part], frames: list[pd.DataFrame]) -> pd.Series:
     """Session ids by start time, where one session alone started then."""
     rows = [
@@ -250,7 +321,11 @@ def _named(
     names_start = pd.Series(False, index=frame.index)
     if "session_started_at" in frame:
         names_start = frame["session_started_at"].notna()
-        ids = ids.fillna(frame["session_started_at"].map(starts).astype("str"))
+        of_start = frame["session_started_at"].map(starts)
+        day = frame["session_started_at"].where(lambda at: at == at.dt.normalize())
+        days = starts.set_axis(starts.index.normalize(), axis=0) if len(starts) else starts
+        of_start = of_start.fillna(day.map(days[~days.index.duplicated(keep=False)]))
+        ids = ids.fillna(of_start.astype("str"))
     if len(single) == 1 and (whole or table.attribute == "session"):
         ids = ids.mask(ids.isna() & ~names_start, single[0])
     return frame.assign(session_id=ids.astype("str"))

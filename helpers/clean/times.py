@@ -76,6 +76,49 @@ def _on_day_of(start: str, clock: str) -> str:
     return f"{date} {clock}"
 
 
+_NEAR, _LONGEST_STEP = 600, 900  # seconds
+
+
+def are_clocks(cells: pd.Series) -> bool:
+    """Whether a column holds clocks without a day alone, or whole numbers that count from 0."""
+    written = words(cells).dropna()
+    if len(written) < 2:
+        return False
+    return bool(written.str.fullmatch(_CLOCK_ALONE).all() or _counts(written))
+
+
+def _counts(written: pd.Series) -> bool:
+    return written.tolist() == [str(number) for number in range(len(written))]
+
+
+def on_start(cells: pd.Series, start: dt.datetime, *, clock: bool) -> pd.Series | None:
+    """Clocks (`are_clocks`) as moments of a session of this start; None where they fit none.
+
+    Those from 00:00 on are what has passed since the start, unless it began at midnight. Without
+    `clock` the start is a day alone, to which clocks can be fitted and what has passed cannot.
+    """
+    written = words(cells).dropna()
+    if _counts(written):
+        seconds = 60 * pd.to_numeric(written)
+    else:
+        parts = written.str.split(":", expand=True).astype("float64").fillna(0)
+        seconds = (parts * [3600, 60, 1][: parts.shape[1]]).sum(axis=1)
+    seconds += 86_400 * (seconds.diff() < -43_200).cumsum()
+    step = seconds.diff().median()
+    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    began = (start - midnight).total_seconds()
+    first = seconds.iloc[0]
+    passed = first <= 60 and _NEAR < began < 86_400 - _NEAR
+    if not 0 < step <= _LONGEST_STEP or (not clock and first <= 60):
+        return None
+    if _counts(written) or passed:
+        base = start.replace(second=0, microsecond=0)
+    else:
+        base = midnight + dt.timedelta(days=int(clock and first < began - _NEAR))
+    moments = pd.Timestamp(base) + pd.to_timedelta(seconds, unit="s")
+    return moments.dt.strftime("%Y-%m-%d %H:%M:%S").reindex(cells.index).astype("object")
+
+
 def plain_date(written: str) -> str:
     """A date with its month as a number, its offset as +08:00, without the day of the week.
 

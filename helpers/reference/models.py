@@ -80,7 +80,8 @@ class Table(Label):
     each with the column beside which a row must have it (None: none). `shared`: columns that a row
     of several lines may state once for all of them; a table without any is never split into lines.
     `completes` completes the key where rows of one sheet share it. `steps`: the time of which each
-    row has what was added, no running total.
+    row has what was added, no running total. `divided_by`: the column by whose values people are
+    divided, which shares of people are, too.
     """
 
     grain: str
@@ -93,6 +94,7 @@ class Table(Label):
     needs: dict[str, str | None] = {}
     repeats: bool = False
     steps: str | None = None
+    divided_by: str | None = None
     shared: list[str] = []
     completes: list[str] = []
 

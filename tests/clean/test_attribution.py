@@ -227,3 +227,49 @@ def test_spend_in_another_currency_than_its_session_is_asked_about(tmp_path):
     checked = check(tmp_path)
     assert checked.table("ads")[["campaign", "cost"]].values.tolist() == [["two", 200000]]
     assert checked.names("ads 2026-09-01 00 ~ 2026-09-05 23.xlsx", "Currency", "USD / IDR")
+
+
+STARTS = ["2026-09-01 20:00:00", "2026-09-02 14:00:00", "2026-09-02 20:00:00"]
+GOODS = ["商品id", "场次id", "开播时间", "商品点击人数", "成交金额"]
+
+
+def of_days(tmp_path, *days):
+    """Sessions of three starts, and a product list whose rows are of days alone."""
+    (tmp_path / "raw").mkdir()
+    live = [["场次id", "开播时间", "直播间观看次数", "成交金额"]]
+    live += [[str(at), start, 900, 500] for at, start in enumerate(STARTS)]
+    workbook(tmp_path / "raw" / "a.xlsx", S=live)
+    goods = [[f"3500{at}", "9", day, 40, 100] for at, day in enumerate(days)]
+    workbook(tmp_path / "raw" / "b.xlsx", S=[GOODS, *goods])
+    return check(tmp_path)
+
+
+def test_a_start_that_is_a_date_alone_is_of_the_one_session_of_its_day(tmp_path):
+    checked = of_days(tmp_path, "2026-09-01", "2026-09-01 20:00:00")
+    ids = checked.table("products")["session_id"]
+    assert checked.exit_code == 0 and set(ids) == {"20260901-2000-taobao-0000"} and len(ids) == 2
+
+
+@pytest.mark.parametrize(("day", "starts"), [("2026-09-02", "14:00, 20:00"), ("2026-09-05", "-")])
+def test_a_start_that_is_a_date_alone_of_none_or_several_sessions_is_asked_about(
+    tmp_path, day, starts
+):
+    checked = of_days(tmp_path, "2026-09-01", day, day)
+    assert len(checked.table("products")) == 1
+    assert checked.names(
+        "b.xlsx", f"Column 开播时间: 2 rows kept aside, first in row 3 ({day}: {starts})"
+    )
+    entry = checked.of("b.xlsx")[0]
+    assert (entry["rows_in"], entry["rows_kept"], entry["rows_aside"]) == (3, 1, 2)
+
+
+def test_an_audience_of_a_date_alone_is_of_the_one_session_of_its_day(tmp_path):
+    (tmp_path / "raw").mkdir()
+    live = [["平台", "直播间账号", "开播时间", "观看人数"], ["抖音", "a", "2026-09-01 20:00", 9]]
+    people = [["开播时间", "维度", "分组", "观看人数"]]
+    people += [[day, "性别", "女", 5] for day in ("2026-09-01", "2026-09-03")]
+    workbook(tmp_path / "raw" / "a.xlsx", 直播场次=live, 用户画像=people)
+    checked = check(tmp_path)
+    audience = checked.table("audience")
+    assert audience["viewers"].tolist() == [5] and audience["session_id"].notna().all()
+    assert checked.names("a.xlsx", "first in row 3 (2026-09-03: -)")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers import clean
-from tests.made_files import in_english, named, workbook
+from tests.made_files import in_english, load, named, whole_session, workbook
 
 EPOCH = 1_791_000_000  # 2026-10-03
 LIVE = {
@@ -325,3 +325,41 @@ def test_an_id_that_the_export_states_is_one_record_or_a_question(tmp_path):
     assert clean.read_table(workspace, "aftersales").empty
     aside = clean.read_table(workspace, "aside")
     assert aside["reason"].tolist() == ["collision"] * 2 and aside["row"].tolist() == [2, 3]
+
+
+SHEETS = ("整体看板", "流量分析-流量转化")
+
+
+@pytest.mark.parametrize(
+    ("on_board", "below", "differ"),
+    [
+        ("9,999", 8947, True),
+        ("0.9万", 8947, False),  # 8,500 to 9,500
+        ("8,947", 8947, False),
+        ("0.8万", 8947, True),
+        ("8947", 0, True),
+    ],
+)
+def test_two_sheets_of_one_session_that_state_a_figure_otherwise_are_a_question(
+    tmp_path, on_board, below, differ
+):
+    board, funnel = (whole_session()[name] for name in SHEETS)
+    sheets = whole_session(
+        整体看板=[board[0], [on_board, *board[1][1:]]],
+        **{SHEETS[1]: [funnel[0], ["直播间观看人数", below], *funnel[2:]]},
+    )
+    reading = load(workbook(tmp_path / "x.xlsx", **sheets))
+    session = reading.tables["sessions"].iloc[0]
+    assert session["product_click_users"] == 2001 and session["pay_users"] == 321
+    if not differ:
+        assert reading.questions.empty and session["viewers"] in (8947, 9000)
+        return
+    asked = reading.questions
+    assert asked["reason"].tolist() == ["two_sheets"] * 2
+    assert asked["sheet"].tolist() == list(SHEETS)
+    assert asked["column"].tolist() == ["直播间观看人数"] * 2
+    assert asked["value"].tolist() == [
+        f"{on_board} ≠ {below} ({SHEETS[1]})",
+        f"{below} ≠ {on_board} ({SHEETS[0]})",
+    ]
+    assert session.isna()["viewers"]

@@ -31,7 +31,7 @@ READER = [
     if path.stem
     not in ("data_quality", "reconcile", "invariants", "questions", "ingestion", "folder", "mend")
 ]
-LATER = {"ranges": {"cells", "column"}}  # values that `with_values` adds
+LATER = {"ranges": {"cells", "column"}, "clocks": {"column"}}  # values that `with_values` adds
 BY_ITSELF = {"expected", "question"}  # in all others; worded by `questions`
 
 
