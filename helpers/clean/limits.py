@@ -1,7 +1,9 @@
 """How much of a file is unpacked: one beyond these limits is refused before it fills the memory."""
 
+import functools
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import IO
 
@@ -59,29 +61,35 @@ def check_size(rows: int, columns: int) -> None:
         raise LimitError(note("many_cells", rows=rows, columns=columns, most=MAX_CELLS))
 
 
-def check_workbook(archive: zipfile.ZipFile) -> None:
+def check_workbook(
+    archive: zipfile.ZipFile, look: Callable[[str, bytes], object] | None = None
+) -> None:
     """Raise `LimitError` where a sheet spans more cells than `MAX_CELLS`.
 
     Two cells in far corners are a billion when opened. A part is read to its end, which holds it
-    against its checksum: the workbook reader itself would not stop.
+    against its checksum: the workbook reader itself would not stop. `look` is given the path of
+    each sheet with its XML, block by block.
     """
     for member in archive.infolist():
         path = PurePosixPath(member.filename)
         is_sheet = "worksheets" in path.parts
         if path.suffix == ".xml" and (is_sheet or path.name == "sharedStrings.xml"):
+            see = functools.partial(look, member.filename) if look and is_sheet else None
             with archive.open(member) as handle:
-                rows, columns = _span(handle)
+                rows, columns = _span(handle, see)
             if is_sheet and (rows * columns > MAX_CELLS or columns > MAX_COLUMNS):
                 size = {"rows": rows, "columns": columns, "part": path.name}
                 most = {"most": MAX_CELLS, "most_columns": MAX_COLUMNS}
                 raise LimitError(note("far_cells", **size, **most))
 
 
-def _span(handle: IO[bytes]) -> tuple[int, int]:
+def _span(handle: IO[bytes], look: Callable[[bytes], object] | None = None) -> tuple[int, int]:
     """By the references of a sheet's XML, without parsing it."""
     rows = columns = 0
     rest = b""
     while block := handle.read(_BLOCK):
+        if look:
+            look(block)
         end = b"\0" * _LONGEST_REFERENCE if len(block) < _BLOCK else b""
         data = np.frombuffer(rest + block + end, dtype=np.uint8)
         if len(data) > _LONGEST_REFERENCE:

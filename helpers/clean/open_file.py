@@ -15,7 +15,7 @@ from helpers.clean import limits
 from helpers.clean.file_name import decoded, printable
 from helpers.clean.notes import note
 from helpers.clean.open_csv import text_sheet
-from helpers.clean.open_workbook import workbook_sheets
+from helpers.clean.open_workbook import Unseen, looked_through, workbook_sheets
 from helpers.clean.sheet import Sheet, UnreadableError, Wanted
 
 # what zipfile raises of a damaged archive (`RuntimeError` also for one with a password)
@@ -101,7 +101,7 @@ def _open(
                 raise UnreadableError(note("zip_in_zip"))
             return _zip(content, wanted)
         if mark in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
-            sheets = workbook_sheets(content)
+            sheets = workbook_sheets(content, _unseen(content) if mark[:2] == b"PK" else None)
             if not sheets:  # charts alone, or its list of sheets is damaged
                 raise UnreadableError(note("no_worksheet"))
             return sheets, []
@@ -113,10 +113,12 @@ def _open(
 def _is_workbook(content: BinaryIO) -> bool:
     with _archive(content) as archive:
         names = {PurePosixPath(member.filename).name for member in archive.infolist()}
-        if not names & {"[Content_Types].xml", "mimetype"}:
-            return False
-        limits.check_workbook(archive)
-    return True
+        return bool(names & {"[Content_Types].xml", "mimetype"})
+
+
+def _unseen(content: BinaryIO) -> dict[str, Unseen]:
+    with _archive(content) as archive:
+        return looked_through(archive)
 
 
 def _zip(content: BinaryIO, wanted: Wanted | None) -> tuple[list[Sheet], list[tuple[str, str]]]:

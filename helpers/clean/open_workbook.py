@@ -1,5 +1,8 @@
 """A workbook (xlsx, xls) becomes its sheets, with the values that the workbook itself holds."""
 
+from __future__ import annotations
+
+import collections
 import functools
 import html
 import io
@@ -7,9 +10,11 @@ import itertools
 import posixpath
 import re
 import zipfile
-from typing import IO, BinaryIO
+from collections.abc import Iterable
+from typing import BinaryIO
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import python_calamine
@@ -42,10 +47,13 @@ _OF_TEXT = re.compile(rb"""\bt=["']str["']""")  # a formula whose value is an em
 _LONGEST_TAG = 10_000  # bytes of the tag of a row, of a cell with its formula
 
 
-def workbook_sheets(content: BinaryIO) -> list[Sheet]:
-    """The sheets of a workbook; raises `UnreadableError` where it is damaged."""
+def workbook_sheets(content: BinaryIO, unseen: dict[str, Unseen] | None = None) -> list[Sheet]:
+    """The sheets of a workbook; raises `UnreadableError` where it is damaged.
+
+    `unseen` is `looked_through` of an xlsx; None of an old workbook.
+    """
     try:
-        return _sheets(content)
+        return _sheets(content, unseen)
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException as error:  # a Rust panic on a damaged file is no Exception
@@ -58,42 +66,42 @@ def workbook_sheets(content: BinaryIO) -> list[Sheet]:
         except Exception:  # another part of it is damaged
             mended = None
         if mended is not None:
-            return workbook_sheets(mended)
+            return workbook_sheets(*mended)
         what = f"{type(error).__name__}: {error}"
         raise UnreadableError(note("no_workbook", error=what)) from error
 
 
-def _sheets(content: BinaryIO) -> list[Sheet]:
+def _sheets(content: BinaryIO, unseen: dict[str, Unseen] | None) -> list[Sheet]:
     content.seek(0)
     book = python_calamine.CalamineWorkbook.from_filelike(content)
     kinds = {sheet.name: sheet.typ for sheet in book.sheets_metadata}
     seen = {sheet.name: sheet.visible for sheet in book.sheets_metadata}
-    if zipfile.is_zipfile(content):
-        era, unseen = _counts_from_1904(content), _unseen(content)
+    if unseen is not None:
+        era, unseen = _counts_from_1904(content), _by_name(content, unseen)
     else:
         content.seek(0)
         era, rows = old_workbook.beside(content.read())
-        unseen = {name: (of_it, {}) for name, of_it in zip(book.sheet_names, rows, strict=False)}
+        unseen = {name: Unseen(of_it) for name, of_it in zip(book.sheet_names, rows, strict=False)}
     sheets = []
     for name in book.sheet_names:
         if kinds.get(name) not in (None, python_calamine.SheetTypeEnum.WorkSheet):
             continue
         sheet = book.get_sheet_by_name(name)
-        hidden, without_value = unseen.get(name, (frozenset(), {}))
+        beside = unseen.get(name) or Unseen()
         sheets.append(
             Sheet(
                 name,
-                _with_texts(_cells(sheet), without_value),
+                _with_texts(_cells(sheet), beside.texts),
                 era_1904=era,
                 merged=tuple(sheet.merged_cell_ranges or ()),
-                hidden=hidden,
+                hidden=frozenset(beside.rows),
                 is_hidden=seen.get(name) not in (None, _VISIBLE),
             )
         )
     return sheets
 
 
-def _with_row_numbers(content: BinaryIO) -> BinaryIO | None:
+def _with_row_numbers(content: BinaryIO) -> tuple[BinaryIO, dict[str, Unseen]] | None:
     """An xlsx whose cells name their column alone (r="A"), with the rows that they stand in.
 
     Some platforms write it so; Excel reads it. None of any other.
@@ -122,8 +130,7 @@ def _with_row_numbers(content: BinaryIO) -> BinaryIO | None:
     if not is_mended:
         return None
     with zipfile.ZipFile(out) as whole:
-        limits.check_workbook(whole)
-    return out
+        return out, looked_through(whole)
 
 
 def _is_locked(content: BinaryIO, error: BaseException) -> bool:
@@ -145,8 +152,35 @@ def _counts_from_1904(content: BinaryIO) -> bool:
 _Texts = dict[tuple[int, int], str]
 
 
-def _unseen(content: BinaryIO) -> dict[str, tuple[frozenset[int], _Texts]]:
-    """Of the sheets of an xlsx the rows that it hides, and the cells without a value (`_texts`)."""
+class Unseen:
+    """What a reader of values does not see of a sheet: rows that it hides, and `_texts`."""
+
+    def __init__(self, rows: Iterable[int] = ()) -> None:
+        self.rows: set[int] = set(rows)
+        self.texts: _Texts = {}
+        self._rest = b""
+
+    def look(self, block: bytes) -> None:
+        """Go on through the sheet's XML; a tag may begin in one block and end in the next."""
+        xml = self._rest + block
+        if b"hidden" in xml:
+            for tag in _ROW.findall(xml):
+                number = _NUMBER.search(tag) if _HIDDEN.search(tag) else None
+                if number:
+                    self.rows.add(int(number[1]))
+        self.texts |= _texts(xml)
+        self._rest = xml[-_LONGEST_TAG:]
+
+
+def looked_through(archive: zipfile.ZipFile) -> dict[str, Unseen]:
+    """Hold an xlsx against the limits; what its sheets do not show, by the path of each."""
+    unseen: dict[str, Unseen] = collections.defaultdict(Unseen)
+    limits.check_workbook(archive, lambda path, block: unseen[path].look(block))
+    return unseen
+
+
+def _by_name(content: BinaryIO, unseen: dict[str, Unseen]) -> dict[str, Unseen]:
+    """The same by the name of each sheet; one in an unusual place is looked through now."""
     with zipfile.ZipFile(content) as archive:
         names = set(archive.namelist())
         if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= names:
@@ -156,30 +190,19 @@ def _unseen(content: BinaryIO) -> dict[str, tuple[frozenset[int], _Texts]]:
             for name in ("xl/workbook.xml", "xl/_rels/workbook.xml.rels")
         )
         target = {link.get("Id"): link.get("Target", "") for link in links}
-        unseen = {}
+        named = {}
         for sheet in book.iter():
             if not sheet.tag.endswith("}sheet"):
                 continue
             link = next((value for key, value in sheet.items() if key.endswith("}id")), None)
             path = posixpath.normpath(posixpath.join("/xl", target.get(link, "")))[1:]
-            if path in names:
+            if path in names and path not in unseen:
                 with archive.open(path) as handle:
-                    unseen[sheet.get("name")] = _unseen_in(handle)
-        return unseen
-
-
-def _unseen_in(handle: IO[bytes]) -> tuple[frozenset[int], _Texts]:
-    rows, texts, rest = set(), {}, b""
-    while block := handle.read(_BLOCK):
-        rest += block
-        if b"hidden" in rest:
-            for tag in _ROW.findall(rest):
-                number = _NUMBER.search(tag) if _HIDDEN.search(tag) else None
-                if number:
-                    rows.add(int(number[1]))
-        texts |= _texts(rest)
-        rest = rest[-_LONGEST_TAG:]
-    return frozenset(rows), texts
+                    for block in iter(functools.partial(handle.read, _BLOCK), b""):
+                        unseen[path].look(block)
+            if path in unseen:
+                named[sheet.get("name")] = unseen[path]
+        return named
 
 
 def _texts(xml: bytes) -> _Texts:
@@ -188,9 +211,10 @@ def _texts(xml: bytes) -> _Texts:
     A reader of values sees nothing there, where Excel shows something.
     """
     hits = []
-    if b't="e"' in xml or b"t='e'" in xml:
+    here, before = np.frombuffer(xml, np.uint8)[1:], np.frombuffer(xml, np.uint8)[:-1]
+    if _after(here, before, b"e", b"\"'").any() and (b't="e"' in xml or b"t='e'" in xml):
         hits += [(match[1], match[3].decode(errors="replace")) for match in _ERROR.finditer(xml)]
-    if b"f>" in xml or b"<f" in xml:
+    if _after(here, before, b"f", b"<:").any():
         hits += [
             (match[1], "=" + html.unescape((match[2] or b"").decode(errors="replace"))[:60])
             for match in _NO_VALUE.finditer(xml)
@@ -202,6 +226,11 @@ def _texts(xml: bytes) -> _Texts:
             place = functools.reduce(lambda place, mark: place * 26 + mark - 64, cell[1], 0)
             texts[int(cell[2]), place - 1] = text
     return texts
+
+
+def _after(here: np.ndarray, before: np.ndarray, mark: bytes, others: bytes) -> np.ndarray:
+    """Where a mark stands behind one of two others; many times as fast as a search for both."""
+    return (here == mark[0]) & ((before == others[0]) | (before == others[1]))
 
 
 def _with_texts(frame: pd.DataFrame, texts: _Texts) -> pd.DataFrame:
