@@ -13,7 +13,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.clean import joined_lines, mend, parse
-from helpers.clean.cells import filled
+from helpers.clean.cells import all_differ, filled
 from helpers.clean.columns import are_shares, is_running_total
 from helpers.clean.notes import note
 from helpers.clean.recognise import Block, Header, normal
@@ -113,7 +113,9 @@ def repeated_amounts(
     """
     repeated = Repeated({}, [], [])
     table = reference.tables()[block.export.table]
-    of_line = _lines(values, table) if lines is not None else None
+    if lines is None or "order_id" not in values or all_differ(values["order_id"]):
+        return repeated
+    of_line = _lines(values, table)
     if of_line is None:
         return repeated
     if len(lines.line):  # rows that hold several lines were shared already

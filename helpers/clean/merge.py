@@ -242,6 +242,8 @@ def _in_other_money(frame: pd.DataFrame, table: str, sessions: pd.DataFrame) -> 
     """Rows whose money is not in the currency of their session, and cannot be added to its."""
     if "currency" not in frame or frame.empty:
         return None
+    if len({*frame["currency"].dropna().unique(), *sessions["currency"].dropna().unique()}) < 2:
+        return None
     money = frame["session_id"].map(sessions.set_index("session_id")["currency"].astype("str"))
     stated = frame["currency"].astype("str")
     rows = frame[stated.notna() & money.notna() & (stated != money)]
