@@ -197,10 +197,10 @@ def _is_own(
     alone = of_line[~of_line["order"].duplicated(keep=False)]
     usual = (amounts.loc[alone.index] / alone["qty"]).round(2)
     pairs = pd.MultiIndex.from_arrays([alone["product"], usual])
-    mine = pd.MultiIndex.from_arrays(
+    of_these = pd.MultiIndex.from_arrays(
         [stated["product"], (stated["amount"] / stated["qty"]).round(2)]
     )
-    by_itself = ((worth.loc[stated.index] - stated["amount"]).abs() <= _CENT) | mine.isin(pairs)
+    by_itself = ((worth.loc[stated.index] - stated["amount"]).abs() <= _CENT) | of_these.isin(pairs)
     several = stated.groupby("order")["product"].transform("nunique") > 1
     paid = several & (stated["amount"] > 0)
     return bool(by_itself[paid].groupby(stated.loc[paid, "order"]).all().any())

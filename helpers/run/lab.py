@@ -37,9 +37,9 @@ def copy_notebooks(folder: Path, take_newer: Callable[[str], bool]) -> list[Path
         (folder / place).mkdir(parents=True, exist_ok=True)
         for shipped in sorted(places.NOTEBOOKS.glob("*.ipynb")):
             name = (Path(place) / shipped.name).as_posix()
-            made = _in_one_language(shipped, lang)
-            new = _digest(made)
-            aside += _brought_up_to_date(folder / name, made, new, taken.get(name), take_newer)
+            fresh = _in_one_language(shipped, lang)
+            new = _digest(fresh)
+            aside += _brought_up_to_date(folder / name, fresh, new, taken.get(name), take_newer)
             taken[name] = new
     with clean.replacing(folder / _TAKEN) as path:
         path.write_text(json.dumps(taken, indent=1), encoding="utf-8")
@@ -47,7 +47,7 @@ def copy_notebooks(folder: Path, take_newer: Callable[[str], bool]) -> list[Path
 
 
 def _brought_up_to_date(
-    copy: Path, made: str, new: str, before: str | None, take_newer: Callable[[str], bool]
+    copy: Path, fresh: str, new: str, before: str | None, take_newer: Callable[[str], bool]
 ) -> list[Path]:
     """Write a copy where it is not there or only an older one is; where to a changed one went."""
     aside = []
@@ -58,7 +58,7 @@ def _brought_up_to_date(
         copy.rename(aside[0])
     if not copy.exists() or (not is_changed and mine != new):
         with clean.replacing(copy) as path:
-            path.write_text(made, encoding="utf-8")
+            path.write_text(fresh, encoding="utf-8")
     return aside
 
 

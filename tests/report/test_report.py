@@ -812,6 +812,7 @@ def review_in(folder, lang="zh"):
     empty = pd.DataFrame({"product_id": pd.Series(dtype=str), "sku_id": pd.Series(dtype=str)})
     return SimpleNamespace(
         out_dir=folder,
+        workspace=SimpleNamespace(reference=None),
         lang=lang,
         registry=REGISTRY,
         currency="CNY",
