@@ -151,6 +151,8 @@ def _dots_in(cells: pd.Series, kind: str) -> str:
 
 def without_dots(cells: pd.Series) -> pd.Series:
     """The column with the dots off that group thousands."""
+    if not pc.any(pc.match_substring(_texts(cells), ".")).as_py():
+        return cells
     written = words(cells)
     dotted = is_text(cells) & written.str.fullmatch(_DOTTED, na=False)
     return cells.astype(object).mask(dotted, written.str.replace(".", "", regex=False))

@@ -154,6 +154,7 @@ def _marks(cells: pd.Series) -> pd.Series:
     return pd.Series([texts.get(cell, "") for cell in cells], index=cells.index)
 
 
+_SCALE = re.compile("[万亿wk]", re.IGNORECASE)
 _ROLES = ("marked", "hinted", "statistic", "bare", "edge")
 
 
@@ -242,7 +243,9 @@ def _figures(block: Block, rows: pd.DataFrame) -> _Figures | None:
             continue
         for header in block.places([*how.header, *how.plus]):
             cells = rows[header.place]
-            scaled = bool(words(cells.iloc[-_SHORT:]).str.contains("[万亿wk]", case=False).any())
+            scaled = any(
+                isinstance(cell, str) and _SCALE.search(cell) for cell in cells.iloc[-_SHORT:]
+            )
             cells = without_dots(cells) if column.kind in WHOLE and not scaled else cells
             read = parse.numbers(cells, kind="score", unit=header.unit_of(how)).values
             columns[header.place] = (column, read, scaled)
