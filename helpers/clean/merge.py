@@ -414,7 +414,7 @@ def _write_partitions(workspace: Workspace, table: str, frame: pd.DataFrame) -> 
             old.unlink()
     for name, part in parts.items():
         with replacing(folder / name) as path:
-            part.to_parquet(path, index=False)
+            schema.write(part, table, path)
 
 
 def _month(frame: pd.DataFrame, table: str) -> pd.Series:

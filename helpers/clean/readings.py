@@ -20,6 +20,7 @@ from helpers.clean.ledger import TOLD_BY
 from helpers.clean.mend import HASH_DIGITS
 from helpers.clean.reader_process import readers
 from helpers.core import privacy
+from helpers.reference import schema
 
 AT_ONCE = 2  # files that are read at the same time
 _TELLS_DATE = re.compile(r"20\d\d[-_]?[01]\d[-_]?[0-3]\d|^1\d{9}_")
@@ -192,18 +193,7 @@ def _write_reading(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     for table, frame in tables.items():
-        columns = reference.tables()[table].columns if table in reference.tables() else {}
-        repeating = [
-            name
-            for name, column in columns.items()
-            if name in frame and column.kind in ("text", "choice")
-        ]
-        frame.to_parquet(
-            unfinished / f"{table}.parquet",
-            index=False,
-            use_dictionary=repeating,
-            write_statistics=False,
-        )
+        schema.write(frame, table, unfinished / f"{table}.parquet")
     unfinished.replace(folder)
 
 

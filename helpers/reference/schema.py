@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -32,6 +33,21 @@ def empty(table: str, timezone: str) -> pd.DataFrame:
     nothing = functools.cache(lambda kind: pd.array([], dtype=dtype(kind, timezone)))
     values = {name: nothing(column.kind) for name, column in columns.items()}
     return pd.DataFrame(values, index=pd.RangeIndex(0))
+
+
+def write(frame: pd.DataFrame, table: str, path: Path) -> None:
+    """Write rows of a canonical table to Parquet: what repeats once, what is sought by with bounds.
+
+    Any other table, as those of what was kept aside, is written plainly.
+    """
+    columns = tables()[table].columns if table in tables() else {}
+    repeating = [
+        name
+        for name, column in columns.items()
+        if name in frame and (column.kind in ("text", "choice") or name == "session_id")
+    ]
+    bounded = [name for name in ("session_id",) if name in frame]
+    frame.to_parquet(path, index=False, use_dictionary=repeating, write_statistics=bounded)
 
 
 def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
