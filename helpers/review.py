@@ -9,12 +9,12 @@ import functools
 import hashlib
 import html
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
-from IPython import get_ipython
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from helpers import reference
@@ -88,7 +88,8 @@ def _check_injected() -> None:
     Its cell begins with a comment of its own and follows the notebook's cell of parameters, whose
     names have their types.
     """
-    shell = get_ipython()
+    # in a notebook it is there; elsewhere it need not be loaded
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     history = getattr(shell, "history_manager", None)
     cells = history.input_hist_raw if history else []
     at = [place for place, cell in enumerate(cells) if cell.startswith("# Parameters\n")]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -21,7 +21,7 @@ from helpers.explore.grains import (
     filtered,
     rows,
 )
-from helpers.explore.rest import COLUMNS, against_rest
+from helpers.explore.rest import COLUMNS, against_rest, are_several
 from helpers.reference import Metric, metrics
 from helpers.report.charts import theme
 from helpers.review import Review
@@ -91,7 +91,7 @@ class Answer:
         return [text.choose(self.review.lang, zh, en) for zh, en in self._notes()]
 
     def _notes(self) -> list[tuple[str, str]]:
-        several = any(_several(source.frame) for source in self.sources)
+        several = any(are_several(source.frame) for source in self.sources)
         lines = [
             (
                 "与其余合计比较：一场算一个个案（按场次线性化，t 检验），每个指标内按 "
@@ -182,8 +182,12 @@ def explore(
     sources: list[Source] = []
     for name in names:
         _add(sources, name, _source(review, name, keys, **asked))
-    confidence = review.thresholds["confidence"]
-    parts = [_evaluated(source, keys, registry, confidence) for source in sources]
+    parts = [
+        review.evaluate(
+            source.frame, source.metrics, by=keys, count_per_slice=source.count_per_slice
+        )
+        for source in sources
+    ]
     tests = [
         against_rest(
             source.frame,
@@ -198,7 +202,7 @@ def explore(
         if keys
     ]
     tested = pd.concat(tests, ignore_index=True) if tests else pd.DataFrame(columns=COLUMNS)
-    code = _code(sources, keys, confidence=confidence, **asked)
+    code = _code(sources, keys, confidence=review.thresholds["confidence"], **asked)
     return Answer(review, names, keys, sources, _joined(parts, keys), tested, code)
 
 
@@ -252,19 +256,6 @@ def _per_slice(frame: pd.DataFrame, metric: Metric, by: list[str]) -> bool:
     return of_people and bool(frame.duplicated(list(dict.fromkeys([*by, "session_id"]))).any())
 
 
-def _evaluated(
-    source: Source, by: list[str], registry: Mapping[str, Metric], confidence: float
-) -> pd.DataFrame:
-    return metrics.evaluate(
-        source.frame,
-        source.metrics,
-        registry=registry,
-        by=by,
-        count_per_slice=source.count_per_slice,
-        confidence=confidence,
-    )
-
-
 def _joined(parts: list[pd.DataFrame], by: list[str]) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
     return table.sort_values(by, kind="stable", ignore_index=True) if by else table
@@ -278,10 +269,6 @@ def _laid_out(drawn: pd.DataFrame, by: list[str]) -> tuple[str, str | None]:
     if second in IN_ORDER or drawn[second].nunique() > drawn[first].nunique():
         return second, first
     return first, second
-
-
-def _several(frame: pd.DataFrame) -> bool:
-    return "session_id" in frame and frame["session_id"].nunique() > 1
 
 
 def _code(

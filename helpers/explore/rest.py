@@ -22,6 +22,11 @@ COLUMNS = [
 ]
 
 
+def are_several(frame: pd.DataFrame) -> bool:
+    """Whether rows are those of several sessions."""
+    return "session_id" in frame and frame["session_id"].nunique() > 1
+
+
 def against_rest(
     frame: pd.DataFrame,
     name: str,
@@ -39,7 +44,7 @@ def against_rest(
     off_lower and off_upper, p_value, p_adjusted (Benjamini-Hochberg over the groups of this
     metric), standing.
     """
-    several = "session_id" in frame and frame["session_id"].nunique() > 1
+    several = are_several(frame)
     metric = registry[name]
     keys = list(dict.fromkeys([*by, "session_id"])) if several else by
     cells = metrics.evaluate(

@@ -44,10 +44,11 @@ def write(frame: pd.DataFrame, table: str, path: Path) -> None:
     repeating = [
         name
         for name, column in columns.items()
-        if name in frame and (column.kind in ("text", "choice") or name == "session_id")
+        if name in frame and column.kind in ("text", "choice")
     ]
-    bounded = [name for name in ("session_id",) if name in frame]
-    frame.to_parquet(path, index=False, use_dictionary=repeating, write_statistics=bounded)
+    sought = ["session_id"] if "session_id" in frame else []
+    repeating += sought
+    frame.to_parquet(path, index=False, use_dictionary=repeating, write_statistics=sought)
 
 
 def conform(frame: pd.DataFrame, table: str, timezone: str) -> pd.DataFrame:
