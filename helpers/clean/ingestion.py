@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import reference
+from helpers.clean import readings
 from helpers.clean.folder import Workspace, WorkspaceError, replacing, status, unreadable
 from helpers.clean.merge import merge
 from helpers.clean.reader_process import readers
-from helpers.clean.readings import drop_old_readings, mended_readings, name_in_raw, readings_of
+from helpers.clean.readings import AT_ONCE
 from helpers.clean.tables import LEDGERS
 from helpers.core import places
 
@@ -71,21 +72,26 @@ def ingest(workspace: Workspace, *, force: bool = False) -> pd.DataFrame:
     with workspace.lock():
         state = _state(workspace)
         version = _reading_version(workspace)
-        stamps = {name_in_raw(workspace, path): _stamp(path) for path in paths}
+        stamps = {readings.name_in_raw(workspace, path): _stamp(path) for path in paths}
         if not force and state.get("version") == version and state.get("stamps") == stamps:
             return pd.read_parquet(workspace.clean / "files.parquet")
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as digesting:
+            of_paths = digesting.map(readings.digest, paths)
+            # once for all, as the readers have it then; what is broken in it is said here
+            reference.systems(workspace.reference), reference.terms()
+        digests = dict(zip(paths, of_paths, strict=True))
         readers().start()
         _write_state(workspace, {})
         # what is read goes to disk while it is worked on
         with concurrent.futures.ThreadPoolExecutor(1) as writer:
-            plain, copies = readings_of(workspace, paths, version, writer)
-            readings = mended_readings(workspace, plain, version, writer)
-            merge(workspace, paths, readings, copies, writer)
-        for reading in [*plain.values(), *readings]:
+            plain, copies = readings.readings_of(workspace, digests, version, writer)
+            mended = readings.mended_readings(workspace, plain, version, writer)
+            merge(workspace, paths, mended, copies, writer)
+        for reading in [*plain.values(), *mended]:
             reading.written.result()
-        folders = {reading.folder.name for reading in [*plain.values(), *readings]}
-        drop_old_readings(workspace, folders)
-        content = sorted(reading.folder.name for reading in readings)
+        folders = {reading.folder.name for reading in [*plain.values(), *mended]}
+        readings.drop_old_readings(workspace, folders)
+        content = sorted(reading.folder.name for reading in mended)
         _write_state(workspace, {"version": version, "stamps": stamps, "content": content})
         return pd.read_parquet(workspace.clean / "files.parquet")
 

@@ -49,19 +49,26 @@ class StoredReading(NamedTuple):
         return pd.read_parquet(path) if not self.at_hand and path.exists() else None
 
 
+def digest(path: Path) -> str:
+    """The SHA-256 of a file's bytes; of one that cannot be read its name and why."""
+    problem = unreadable(path)
+    return f"{exact(str(path))} {problem}" if problem else _sha256(path)
+
+
 def readings_of(
-    workspace: Workspace, paths: list[Path], version: str, writer: concurrent.futures.Executor
+    workspace: Workspace,
+    digests: Mapping[Path, str],
+    version: str,
+    writer: concurrent.futures.Executor,
 ) -> tuple[dict[Path, StoredReading], dict[str, str]]:
-    """The readings of all files, and which file (by name) is a copy of which.
+    """The readings of all files by their digests, and which file (by name) is a copy of which.
 
     Of equal bytes one is read: the copy whose name tells a date, else the oldest. Where the name of
     a file gives values, or the bytes say nothing, each name is read by itself.
     """
     paths_of: dict[str, list[Path]] = {}
-    for path in sorted(paths, key=lambda path: (not _TELLS_DATE.search(path.name), *_age(path))):
-        problem = unreadable(path)
-        sha = f"{exact(str(path))} {problem}" if problem else _sha256(path)
-        paths_of.setdefault(sha, []).append(path)
+    for path in sorted(digests, key=lambda path: (not _TELLS_DATE.search(path.name), *_age(path))):
+        paths_of.setdefault(digests[path], []).append(path)
     readings, copies = {}, {}
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as reading:
         read_of = {
