@@ -25,14 +25,7 @@ from helpers import clean, reference
 from helpers.clean import folder as folders
 from helpers.run import chain, commands, kernel, records
 from helpers.run.cli import main
-from tests.run.test_chain import (  # noqa: F401  (fixtures)
-    first,
-    first_run,
-    newest_reviewed,
-    reviewed,
-    small_chain,
-    small_notebooks,
-)
+from tests.run.conftest import newest_reviewed
 
 
 def emptied(path: Path) -> None:
@@ -284,7 +277,7 @@ def test_a_finished_report_is_on_the_disk_before_it_takes_its_place(tmp_path, mo
     assert synced[-1] == (tmp_path.name, False)
 
 
-def test_two_workspaces_do_not_overwrite_each_others_pages(reviewed, first, tmp_path):  # noqa: F811
+def test_two_workspaces_do_not_overwrite_each_others_pages(reviewed, first, tmp_path):
     page = first.path.read_bytes()
     other = tmp_path / "other"
     (other / "raw").mkdir(parents=True)
@@ -306,7 +299,7 @@ def test_two_workspaces_do_not_overwrite_each_others_pages(reviewed, first, tmp_
 @pytest.mark.parametrize("langs", [("zh", "zh"), ("zh", "en")])
 def test_runs_of_one_session_at_once_wait_for_each_other(
     own_workspace,
-    small_chain,  # noqa: F811
+    small_chain,
     tmp_path,
     langs,
 ):
@@ -368,7 +361,7 @@ def _is_dead(path: Path) -> bool:
 )
 def test_whenever_a_run_is_killed_the_last_page_stands_and_the_next_run_ends_well(
     few_files,
-    small_chain,  # noqa: F811
+    small_chain,
     tmp_path,
     kills,
 ):
@@ -456,7 +449,7 @@ def test_a_killed_worker_is_one_failed_session(tmp_path, monkeypatch, capsys):
 
 def test_a_log_gets_a_line_a_step_and_json_nothing_else(
     own_workspace,
-    small_chain,  # noqa: F811
+    small_chain,
     tmp_path,
 ):
     arguments = ["run", "--latest", "--data", str(own_workspace), "--reports", str(tmp_path / "r")]
