@@ -382,12 +382,15 @@ class Review:
         earlier = self.sessions[self.sessions["started_at"] < self.session["started_at"]]
         if name == "sessions":
             return earlier.reset_index(drop=True)
-        frame = read_table(self.workspace, name)
+        frame = self.everything(name)
         return frame[frame["session_id"].isin(earlier["session_id"])].reset_index(drop=True)
 
     def everything(self, name: str) -> pd.DataFrame:
-        """All rows of a table, attributed or not."""
-        return self.sessions if name == "sessions" else read_table(self.workspace, name)
+        """All rows of a table, attributed or not, read once."""
+        if name == "sessions":
+            return self.sessions
+        every = self.once(f"table {name}", lambda: read_table(self.workspace, name))
+        return every.copy(deep=False)  # a cell that is set in it is set in no other
 
     def summable(self, name: str, session_id: str = "") -> pd.DataFrame:
         """Rows of a table that may be added up: no SKU beside its product, no ads told twice.

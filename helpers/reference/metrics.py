@@ -229,15 +229,14 @@ def _one(
     _refuse_sums(data, name, metric, group, count_per_slice)
     above = _side(data, metric, group, metric.numerator, metric.minus)
     if metric.denominator is None:
-        total = above.groupby(group).sum().mask(above.isna().groupby(group).any())
+        total = _sums(above, group).mask(~_every(above.notna(), group))
         interval = {"ci_lower": np.nan, "ci_upper": np.nan}
         value = total * metric.factor
         return {"numerator": total, "denominator": np.nan, "value": value, **interval}
     below = _side(data, metric, group, metric.denominator, metric.denominator_minus)
     complete = above.notna() & below.notna()
     x, n = (
-        side[complete].groupby(group[complete]).sum().reindex(range(n_groups))
-        for side in (above, below)
+        _sums(side[complete], group[complete]).reindex(range(n_groups)) for side in (above, below)
     )
     lower, upper = _wilson(x, n, metric, count_per_slice, confidence)
     return {
@@ -247,6 +246,18 @@ def _one(
         "ci_lower": lower,
         "ci_upper": upper,
     }
+
+
+def _sums(values: pd.Series, group: pd.Series) -> pd.Series:
+    """The sum of each group; where each row is a group, as sessions are, the values themselves."""
+    if group.is_unique:
+        return values.fillna(0).set_axis(group).sort_index()
+    return values.groupby(group).sum()
+
+
+def _every(holds: pd.Series, group: pd.Series) -> pd.Series:
+    """Whether it holds in every row of each group."""
+    return holds.set_axis(group).sort_index() if group.is_unique else holds.groupby(group).all()
 
 
 def _side(

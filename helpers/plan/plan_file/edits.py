@@ -48,14 +48,20 @@ def load(
     An edit is a cell that differs from what the workbook held when it was handed out. A copy that
     somebody edited is named aside and not taken. Raises `PlanFileError` for a file that is no plan.
     """
+    return reading(*_loaded(folder, session_id, starts_of(sessions), registry))
+
+
+def _loaded(
+    folder: Path, session_id: str, starts: pd.Series, registry: Mapping[str, reference.Metric]
+) -> tuple[Lines, Lines]:
+    """The lines of a plan, and what of it is kept aside."""
     book, copy = (folder / f"{session_id}{kind}" for kind in (".xlsx", ".csv"))
     if not book.exists():
-        return read(copy, sessions, registry=registry)
-    plan = read(book, sessions, registry=registry)
+        return _read(copy, starts, registry)
+    rows, notes = _read(book, starts, registry)
     if copy.exists() and not is_as_written(copy):
-        note = aside(copy.name, 1, "", copy.name, *EDITED_COPY)
-        return together(plan, reading([], [note]))
-    return plan
+        notes = [*notes, aside(copy.name, 1, "", copy.name, *EDITED_COPY)]
+    return rows, notes
 
 
 def read(
@@ -68,12 +74,18 @@ def read(
     against `sessions` where given. What cannot be used is kept aside; raises `PlanFileError` only
     where it is no plan at all.
     """
+    return reading(*_read(path, starts_of(sessions), registry))
+
+
+def _read(
+    path: Path, starts: pd.Series, registry: Mapping[str, reference.Metric]
+) -> tuple[Lines, Lines]:
     if not path.exists():
-        return reading([], [])
+        return [], []
     if path.suffix.lower() == ".xlsx":
-        return reading(*_edited(path.name, *workbook(path, starts_of(sessions), registry)))
-    sheet = csv_sheet(path, starts_of(sessions), registry)
-    return reading(list(sheet.rows.values()), sheet.aside)
+        return _edited(path.name, *workbook(path, starts, registry))
+    sheet = csv_sheet(path, starts, registry)
+    return list(sheet.rows.values()), sheet.aside
 
 
 def _edited(file: str, now: Sheet, handed_out: Sheet) -> tuple[Lines, Lines]:
@@ -131,13 +143,15 @@ def earlier(
     An action due on a day is due in the first session on or after it. A line by hand that does not
     say how it is to be judged has the playbook's usual least effect and number of sessions.
     """
-    rows, kept_aside = together(
-        reading([], []),
-        *(load(folder, name, sessions, registry=registry) for name in before(sessions, session_id)),
-    )
+    starts = starts_of(sessions)
+    lines: Lines = []
+    notes: Lines = []
+    for name in before(sessions, session_id):
+        of_plan, kept = _loaded(folder, name, starts, registry)
+        lines, notes = lines + of_plan, notes + kept
+    rows, kept_aside = reading(lines, notes)
     fields = reference.Problem.model_fields
     usual = {name: fields[name].default for name in ("least_effect", "sessions")}
-    starts = starts_of(sessions)
     due = rows["due_session"].map(lambda name: _first_on(name, starts)).astype("str")
     return Reading(rows.fillna(usual).assign(due_session=due), kept_aside)
 
