@@ -3,6 +3,7 @@
 from helpers.reference.load import (
     assortment,
     attribution,
+    brief,
     calendar,
     customers,
     definitions,
@@ -52,6 +53,7 @@ from helpers.reference.trade_models import (
     Assortment,
     AssortmentRule,
     Attribution,
+    Brief,
     Cause,
     Customers,
     EventKind,

@@ -34,6 +34,7 @@ from helpers.reference.models import (
 from helpers.reference.trade_models import (
     Assortment,
     Attribution,
+    Brief,
     Customers,
     EventKind,
     Evidence,
@@ -415,6 +416,15 @@ def definitions(workspace_reference: Path | None = None) -> dict[str, list[Defin
         sessions = tables()["sessions"].columns
         _require(columns, sessions, f"definitions.yml: {name}", "column of sessions")
     return meanings
+
+
+@functools.cache
+def brief(workspace_reference: Path | None = None) -> Brief:
+    """The words of the first layer (`brief.yml`), whose metrics exist."""
+    words = _whole("brief.yml", Brief, workspace_reference)
+    named = [*words.figures, *words.names]
+    _require(named, registry(workspace_reference), "brief.yml", "metric of the registry")
+    return words
 
 
 @functools.cache

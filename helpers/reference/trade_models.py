@@ -251,6 +251,14 @@ class Question(Label):
     words: tuple[str, ...]
 
 
+class Brief(Entry):
+    """The first layer: which metrics its table shows, plain names of metrics, words of verdicts."""
+
+    figures: tuple[str, ...]
+    names: dict[str, Label]
+    verdicts: dict[str, Label]
+
+
 class Talk(Entry):
     """What comments say: words that ask and that do not, types, chants, spam, stop words."""
 

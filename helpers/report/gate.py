@@ -261,6 +261,20 @@ def page_failures(
     )
 
 
+def brief_failures(brief: str, page: str, known_ids: Collection[str] = ()) -> Iterator[str]:
+    """What stops the first layer, whose proofs must stand in the page."""
+    yield from (
+        f"brief.html: {words}"
+        for words in page_failures(brief, expected_outputs=0, known_ids=known_ids)
+    )
+    there = set(Seen(page).ids)
+    yield from (
+        f"brief.html: a link to nowhere: {link}"
+        for link in Seen(brief).links
+        if link.startswith("review.html#") and link.removeprefix("review.html#") not in there
+    )
+
+
 def digest(content: str) -> str:
     """The hash by which a content security policy allows a script or a style of the page."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
@@ -274,12 +288,13 @@ def check(
     known_ids: Collection[str] = (),
     stored: pd.DataFrame | None = None,
     results: Mapping[str, pd.DataFrame] | None = None,
+    brief: str = "",
     words: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Raise `GateError` naming all that is wrong with a page made from the executed notebooks.
 
-    `stored` is of the scan of the clean store, `results` and `words` (by file) are published beside
-    the page.
+    `stored` is of the scan of the clean store; `results`, the first layer (`brief`) and `words` (by
+    file) are published beside the page.
     """
     expected = sum(shown_outputs(notebook, dropped_tags) for notebook in notebooks.values())
     failures = [
@@ -287,6 +302,7 @@ def check(
         *page_failures(page, expected_outputs=expected, known_ids=known_ids),
         *(stored_failures(stored) if stored is not None else ()),
         *result_failures(results or {}, known_ids),
+        *(brief_failures(brief, page, known_ids) if brief else ()),
         *(
             f"personal data: {hit} of {name}"
             for name, texts in (words or {}).items()

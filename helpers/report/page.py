@@ -79,6 +79,51 @@ def build(
     )
 
 
+def brief(
+    layer: Mapping[str, Any], *, review: str, saved_under: Mapping[str, str], lang: str
+) -> str:
+    """The first layer as a page of its own, whose proofs lead into the finished page `review`.
+
+    `layer` comes from `brief.make`; `saved_under` names for each result the heading below which a
+    notebook shows it.
+    """
+    content = _rendered(
+        "brief.html.j2", lang, brief=layer, places=places(review, layer, saved_under)
+    )
+    return _dressed(
+        content,
+        title=f"{layer['title']} · {text.choose(lang, '一页复盘', 'review on one page')}",
+        lang=lang,
+        scripts=(),
+        styles=("style.css", "brief.css"),
+    )
+
+
+HEAD = re.compile(r'<h[3-6] id="([^"]+)">(.*?)</h[3-6]>', re.DOTALL)
+
+
+def places(review: str, layer: Mapping[str, Any], saved_under: Mapping[str, str]) -> dict[str, str]:
+    """Where in a finished page each proof stands: itself, else its result, else its chapter."""
+    ids = set(re.findall(r' id="([^"]+)"', review))
+    headings = {_bare(inner): id for id, inner in HEAD.findall(review)}
+    anchor = {name: headings[words] for name, words in saved_under.items() if words in headings}
+    anchor |= {id: id for id in ids}
+    proofs = [
+        line["proof"]
+        for block in ("goals", "figures", "strengths", "matters", "actions")
+        for line in layer[block]
+    ]
+    for proof in filter(None, proofs):
+        chapter = f"p{proof[1:3]}" if proof[:1] == "F" else "p06"
+        if proof not in anchor and chapter in ids:
+            anchor[proof] = chapter
+    return anchor
+
+
+def _bare(inner: str) -> str:
+    return text.plain(html.unescape(re.sub(r"<[^>]+>", "", inner)).strip(), 200)
+
+
 def linked(content: str, href: str, lang: str) -> str:
     """A finished page with a link to the same review in another language."""
     named, href = LANGUAGES[lang], html.escape(href)
@@ -113,12 +158,19 @@ def index(
     )
 
 
-def _dressed(content: str, *, title: str, lang: str, scripts: Sequence[str]) -> str:
+def _dressed(
+    content: str,
+    *,
+    title: str,
+    lang: str,
+    scripts: Sequence[str],
+    styles: Sequence[str] = ("style.css",),
+) -> str:
     """The document's policy allows this style, font and script alone."""
     code = '"use strict";\n' + "".join(
         (PAGES / script).read_text(encoding="utf-8") for script in scripts
     )
-    look = (PAGES / "style.css").read_text(encoding="utf-8")
+    look = "".join((PAGES / style).read_text(encoding="utf-8") for style in styles)
     names = "".join(LANGUAGES.values())  # of a link that a finished page may get
     letters = _letters(f"{title}{content}{code}{names}", beyond=0xFF)
     letters |= _letters("".join(TEXT.findall(content)), beyond=0x1F)

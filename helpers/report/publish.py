@@ -1,7 +1,7 @@
 """What a run publishes of a session, behind the gate: page, workbook, pictures and words."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pandas as pd
 
 from helpers import clean, reference
 from helpers.core import privacy, text
-from helpers.report import first_screen, gate, index, page, workbook
+from helpers.report import brief, first_screen, gate, index, page, workbook
 from helpers.report.parts import dropped_tags, shown_cells
 from helpers.report.results import measured, named
 from helpers.report.tables import SPANS, column_cells, column_name, in_language
@@ -36,6 +36,8 @@ RESULTS = [
     "usual",
     "profit_expected",
     "verification",
+    "spans",
+    "questions",
 ]
 
 
@@ -44,24 +46,32 @@ def publish(
 ) -> Path:
     """Executed notebooks and the review's results become `review.html` in the review's folder.
 
-    Beside it: all tables (`results.xlsx`), the first screen for a chat (`summary.txt`), pictures
-    (`charts/`). Raises `GateError` and changes nothing where the gate finds anything wrong. The
-    same input gives the same bytes.
+    Beside it: what decides on one sheet (`brief.html`), all tables (`results.xlsx`), words for a
+    chat (`summary.txt`), pictures (`charts/`). Raises `GateError` and changes nothing where the
+    gate finds anything wrong. The same input gives the same bytes.
     """
     lang, registry = review.lang, review.registry
     executed = {path.stem: nbformat.read(path, as_version=4) for path in notebooks}
     saved = _saved(review)
     results = {name: masked(saved.get(name, pd.DataFrame())) for name in RESULTS}
     results["findings"] = masked(review.findings())
-    first = first_screen.make(
-        review.session, results, lang=lang, registry=registry, currency=review.currency
+    words = {"lang": lang, "registry": registry, "currency": review.currency}
+    first = first_screen.make(review.session, results, **words)
+    layer = brief.make(
+        first,
+        review.session,
+        defaultdict(pd.DataFrame, results),
+        last=_last(review, results["usual"]),
+        words=reference.brief(review.workspace.reference),
+        **words,
     )
     content = page.build(
         executed, first=first, lang=lang, registry=registry, as_of=review.as_of, versions=versions
     )
     shown = {name: shown_cells(notebook, lang) for name, notebook in executed.items()}
-    words = workbook.chat(first, lang=lang)
+    summary = workbook.chat(first, lang=lang)
     questions = workbook.questions(shown)
+    on_one_page = page.brief(layer, review=content, saved_under=questions, lang=lang)
     entries = reference.results(review.workspace.reference).tables
     tables = [
         sheet(
@@ -81,16 +91,31 @@ def publish(
         known_ids=_known_ids(review),
         stored=review.everything("personal"),
         results=saved,
-        words={"summary.txt": [words], "results.xlsx": workbook.texts(tables)},
+        brief=on_one_page,
+        words={"summary.txt": [summary], "results.xlsx": workbook.texts(tables)},
     )
     definitions = page.definitions([*registry.values(), *reference.measures().values()], lang)
     files = {f"charts/{name}": picture for name, picture in workbook.pictures(shown)}
     files["results.xlsx"] = workbook.workbook(tables, definitions, lang=lang)
-    files |= {"summary.txt": words.encode(), "review.html": content.encode()}
+    files |= {
+        "summary.txt": summary.encode(),
+        "brief.html": on_one_page.encode(),
+        "review.html": content.encode(),
+    }
     for name, written in files.items():
         with clean.replacing(review.out_dir / name) as path:
             path.write_bytes(written)
     return review.out_dir / "review.html"
+
+
+def _last(review: Review, usual: pd.DataFrame) -> pd.Series | None:
+    """The room's session before, which `usual` names by its start."""
+    sessions = review.everything("sessions")
+    if "previous_at" not in usual or usual.empty or "started_at" not in sessions:
+        return None
+    before = sessions["started_at"].eq(usual.iloc[0]["previous_at"])
+    rows = sessions[before & sessions["room"].eq(review.session["room"])]
+    return rows.iloc[0] if len(rows) else None
 
 
 def sheet(

@@ -23,6 +23,8 @@ from helpers.report import page
 from helpers.review import Review, open_review
 from helpers.run import kernel, records, steps
 
+PAGES = ("review.html", "brief.html")
+
 
 class Outcome(NamedTuple):
     """What became of one session's run."""
@@ -176,7 +178,8 @@ def _keep_failure(work: Path, failed: Path, session_id: str, message: str) -> No
     shutil.rmtree(failed, ignore_errors=True)
     failed.parent.mkdir(parents=True, exist_ok=True)
     records.write(work, {"session_id": session_id, "status": "failed", "message": message})
-    (work / "review.html").unlink(missing_ok=True)
+    for name in PAGES:
+        (work / name).unlink(missing_ok=True)
     work.replace(failed)
 
 
@@ -200,13 +203,12 @@ def _bring_back(work: Path, final: Path) -> None:
 
 
 def _link_languages(reports_dir: Path, session_id: str) -> None:
-    pages = {
-        lang: records.home(reports_dir, lang) / session_id / "review.html"
-        for lang in records.LANGUAGES
-    }
-    if not all(path.exists() for path in pages.values()):
-        return
-    for path, (lang, other) in zip(pages.values(), reversed(pages.items()), strict=True):
-        words, target = path.read_text(encoding="utf-8"), os.path.relpath(other, path.parent)
-        with clean.replacing(path) as linked:
-            linked.write_text(page.linked(words, target, lang), encoding="utf-8")
+    homes = {lang: records.home(reports_dir, lang) / session_id for lang in records.LANGUAGES}
+    for name in PAGES:
+        pages = {lang: home / name for lang, home in homes.items()}
+        if not all(path.exists() for path in pages.values()):
+            continue
+        for path, (lang, other) in zip(pages.values(), reversed(pages.items()), strict=True):
+            words, target = path.read_text(encoding="utf-8"), os.path.relpath(other, path.parent)
+            with clean.replacing(path) as linked:
+                linked.write_text(page.linked(words, target, lang), encoding="utf-8")

@@ -1,0 +1,3 @@
+"""The first layer of a report: what decides, on one sheet."""
+
+from helpers.report.brief.sheet import make
