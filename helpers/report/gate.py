@@ -261,16 +261,16 @@ def page_failures(
     )
 
 
-def brief_failures(brief: str, page: str, known_ids: Collection[str] = ()) -> Iterator[str]:
-    """What stops the first layer, whose proofs must stand in the page."""
-    yield from (
-        f"brief.html: {words}"
-        for words in page_failures(brief, expected_outputs=0, known_ids=known_ids)
-    )
+def layer_failures(
+    name: str, layer: str, page: str, known_ids: Collection[str] = ()
+) -> Iterator[str]:
+    """What stops a page of the first layers, whose proofs must stand in the page."""
+    failures = page_failures(layer, expected_outputs=0, known_ids=known_ids)
+    yield from (f"{name}: {words}" for words in failures)
     there = set(Seen(page).ids)
     yield from (
-        f"brief.html: a link to nowhere: {link}"
-        for link in Seen(brief).links
+        f"{name}: a link to nowhere: {link}"
+        for link in Seen(layer).links
         if link.startswith("review.html#") and link.removeprefix("review.html#") not in there
     )
 
@@ -288,13 +288,13 @@ def check(
     known_ids: Collection[str] = (),
     stored: pd.DataFrame | None = None,
     results: Mapping[str, pd.DataFrame] | None = None,
-    brief: str = "",
+    layers: Mapping[str, str] | None = None,
     words: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Raise `GateError` naming all that is wrong with a page made from the executed notebooks.
 
-    `stored` is of the scan of the clean store; `results`, the first layer (`brief`) and `words` (by
-    file) are published beside the page.
+    `stored` is of the scan of the clean store; `results`, other pages (`layers`, by file) and
+    `words` (by file) are published beside the page.
     """
     expected = sum(shown_outputs(notebook, dropped_tags) for notebook in notebooks.values())
     failures = [
@@ -302,7 +302,11 @@ def check(
         *page_failures(page, expected_outputs=expected, known_ids=known_ids),
         *(stored_failures(stored) if stored is not None else ()),
         *result_failures(results or {}, known_ids),
-        *(brief_failures(brief, page, known_ids) if brief else ()),
+        *(
+            failure
+            for name, layer in (layers or {}).items()
+            for failure in layer_failures(name, layer, page, known_ids)
+        ),
         *(
             f"personal data: {hit} of {name}"
             for name, texts in (words or {}).items()

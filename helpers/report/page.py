@@ -48,11 +48,14 @@ def build(
     registry: Registry,
     as_of: pd.Timestamp | None = None,
     versions: Mapping[str, str] | None = None,
+    saved_under: Mapping[str, str] | None = None,
 ) -> str:
     """The page of a review: first screen, a part for each executed notebook, glossary, method.
 
-    `first` comes from `first_screen.make`; of the `notebooks` the part about the data comes last.
-    `gate.check` finds what the page must not hold. The same input gives the same bytes.
+    Parts are chapters, closed until opened. `saved_under` names for each result the heading below
+    which a notebook shows it. `first` comes from `first_screen.make`; of the `notebooks` the part
+    about the data comes last. `gate.check` finds what the page must not hold. The same input gives
+    the same bytes.
     """
     ordered = sorted(notebooks.items(), key=lambda item: item[0] == LAST)
     parts = [part(name, notebook, lang) for name, notebook in ordered]
@@ -69,6 +72,9 @@ def build(
         glossary=glossary(registry, words, lang),
         as_of="" if as_of is None or pd.isna(as_of) else f"{as_of:%Y-%m-%d %H:%M}",
         versions=dict(versions or {}),
+        sections=_sections(
+            {words: id for chapter in parts for id, words in chapter.headings}, saved_under or {}
+        ),
         data_part="p01" if LAST in notebooks else "",
     )
     return _dressed(
@@ -99,14 +105,25 @@ def brief(
     )
 
 
+def roles(sheets: Sequence[Mapping[str, Any]], *, lang: str) -> str:
+    """One sheet of `role_sheets.make`, or several one behind the other, as a page of its own."""
+    name = sheets[0]["name"] if len(sheets) == 1 else text.choose(lang, "全部岗位", "All roles")
+    return _dressed(
+        _rendered("roles.html.j2", lang, sheets=sheets),
+        title=f"{name} · {sheets[0]['title']}",
+        lang=lang,
+        scripts=(),
+        styles=("style.css", "brief.css"),
+    )
+
+
 HEAD = re.compile(r'<h[3-6] id="([^"]+)">(.*?)</h[3-6]>', re.DOTALL)
 
 
 def places(review: str, layer: Mapping[str, Any], saved_under: Mapping[str, str]) -> dict[str, str]:
     """Where in a finished page each proof stands: itself, else its result, else its chapter."""
     ids = set(re.findall(r' id="([^"]+)"', review))
-    headings = {_bare(inner): id for id, inner in HEAD.findall(review)}
-    anchor = {name: headings[words] for name, words in saved_under.items() if words in headings}
+    anchor = _sections({_bare(inner): id for id, inner in HEAD.findall(review)}, saved_under)
     anchor |= {id: id for id in ids}
     proofs = [
         line["proof"]
@@ -118,6 +135,12 @@ def places(review: str, layer: Mapping[str, Any], saved_under: Mapping[str, str]
         if proof not in anchor and chapter in ids:
             anchor[proof] = chapter
     return anchor
+
+
+def _sections(headings: Mapping[str, str], saved_under: Mapping[str, str]) -> dict[str, str]:
+    """The id of the heading below which each result is shown."""
+    named = {text.plain(words, 200): id for words, id in headings.items()}
+    return {name: named[words] for name, words in saved_under.items() if words in named}
 
 
 def _bare(inner: str) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from helpers import clean, reference
 from helpers.core import privacy, text
-from helpers.report import brief, first_screen, gate, index, page, workbook
+from helpers.report import brief, first_screen, gate, index, page, role_sheets, workbook
 from helpers.report.parts import dropped_tags, shown_cells
 from helpers.report.results import measured, named
 from helpers.report.tables import SPANS, column_cells, column_name, in_language
@@ -38,6 +38,13 @@ RESULTS = [
     "verification",
     "spans",
     "questions",
+    "scorecard",
+    "role_checks",
+    "sources",
+    "products",
+    "assortment",
+    "stretches",
+    "service_tasks",
 ]
 
 
@@ -46,32 +53,34 @@ def publish(
 ) -> Path:
     """Executed notebooks and the review's results become `review.html` in the review's folder.
 
-    Beside it: what decides on one sheet (`brief.html`), all tables (`results.xlsx`), words for a
-    chat (`summary.txt`), pictures (`charts/`). Raises `GateError` and changes nothing where the
-    gate finds anything wrong. The same input gives the same bytes.
+    Beside it: what decides on one sheet (`brief.html`), a sheet for each role (`roles/`), all
+    tables (`results.xlsx`), words for a chat (`summary.txt`), pictures (`charts/`). Raises
+    `GateError` and changes nothing where the gate finds anything wrong. The same input gives the
+    same bytes.
     """
     lang, registry = review.lang, review.registry
     executed = {path.stem: nbformat.read(path, as_version=4) for path in notebooks}
-    saved = _saved(review)
+    saved = saved_results(review)
     results = {name: masked(saved.get(name, pd.DataFrame())) for name in RESULTS}
     results["findings"] = masked(review.findings())
     words = {"lang": lang, "registry": registry, "currency": review.currency}
     first = first_screen.make(review.session, results, **words)
-    layer = brief.make(
-        first,
-        review.session,
-        defaultdict(pd.DataFrame, results),
-        last=_last(review, results["usual"]),
-        words=reference.brief(review.workspace.reference),
-        **words,
-    )
-    content = page.build(
-        executed, first=first, lang=lang, registry=registry, as_of=review.as_of, versions=versions
-    )
+    of = setting(review, results)
+    layer = brief.make(first, of)
     shown = {name: shown_cells(notebook, lang) for name, notebook in executed.items()}
-    summary = workbook.chat(first, lang=lang)
     questions = workbook.questions(shown)
-    on_one_page = page.brief(layer, review=content, saved_under=questions, lang=lang)
+    content = page.build(
+        executed,
+        first=first,
+        lang=lang,
+        registry=registry,
+        as_of=review.as_of,
+        versions=versions,
+        saved_under=questions,
+    )
+    summary = workbook.chat(first, lang=lang)
+    layers = {"brief.html": page.brief(layer, review=content, saved_under=questions, lang=lang)}
+    layers |= _role_pages(layer, of)
     entries = reference.results(review.workspace.reference).tables
     tables = [
         sheet(
@@ -88,10 +97,10 @@ def publish(
         content,
         executed,
         dropped_tags=dropped_tags(lang),
-        known_ids=_known_ids(review),
+        known_ids=known_ids(review),
         stored=review.everything("personal"),
         results=saved,
-        brief=on_one_page,
+        layers=layers,
         words={"summary.txt": [summary], "results.xlsx": workbook.texts(tables)},
     )
     definitions = page.definitions([*registry.values(), *reference.measures().values()], lang)
@@ -99,13 +108,35 @@ def publish(
     files["results.xlsx"] = workbook.workbook(tables, definitions, lang=lang)
     files |= {
         "summary.txt": summary.encode(),
-        "brief.html": on_one_page.encode(),
+        **{name: page_of_layer.encode() for name, page_of_layer in layers.items()},
         "review.html": content.encode(),
     }
     for name, written in files.items():
         with clean.replacing(review.out_dir / name) as path:
             path.write_bytes(written)
     return review.out_dir / "review.html"
+
+
+def _role_pages(layer: Mapping[str, Any], of: brief.Setting) -> dict[str, str]:
+    """A page for each role, and all of them in one file."""
+    sheets = {name: role_sheets.make(name, layer, of) for name in of.words.sheets}
+    pages = {
+        f"roles/{name}.html": page.roles([sheet], lang=of.lang) for name, sheet in sheets.items()
+    }
+    return pages | {"roles/all.html": page.roles([*sheets.values()], lang=of.lang)}
+
+
+def setting(review: Review, results: Mapping[str, pd.DataFrame]) -> brief.Setting:
+    """What the words of all short pages of a review are made from."""
+    return brief.Setting(
+        review.session,
+        _last(review, results.get("usual", pd.DataFrame())),
+        defaultdict(pd.DataFrame, results),
+        words=reference.brief(review.workspace.reference),
+        registry=review.registry,
+        lang=review.lang,
+        currency=review.currency,
+    )
 
 
 def _last(review: Review, usual: pd.DataFrame) -> pd.Series | None:
@@ -186,7 +217,8 @@ def _sheet_cells(
     ]
 
 
-def _saved(review: Review) -> dict[str, pd.DataFrame]:
+def saved_results(review: Review) -> dict[str, pd.DataFrame]:
+    """All results that the notebooks of a review saved, by name."""
     return {
         path.stem: review.result(path.stem)
         for path in sorted((review.out_dir / "results").glob("*.parquet"))
@@ -204,7 +236,7 @@ def masked(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _known_ids(review: Review) -> set[str]:
+def known_ids(review: Review) -> set[str]:
     """They could look like somebody's phone."""
     products = review.everything("products")
     ids = [*products["product_id"].dropna(), *products["sku_id"].dropna(), review.session["room"]]

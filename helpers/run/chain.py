@@ -21,7 +21,7 @@ from helpers.core import places, text
 from helpers.plan import plan_file
 from helpers.report import page
 from helpers.review import Review, open_review
-from helpers.run import kernel, records, steps
+from helpers.run import kernel, pdf, records, steps
 
 PAGES = ("review.html", "brief.html")
 
@@ -72,7 +72,9 @@ def review_session(
         shutil.rmtree(work, ignore_errors=True)
         places = _places(workspace, session_id, work.parent, lang)
         if fresh and final.is_dir():
-            shutil.copytree(final, work)
+            # what was made for a client may show figures that have changed
+            away = shutil.ignore_patterns(report.CLIENT_FOLDER)
+            shutil.copytree(final, work, ignore=away)
         try:
             seconds = _execute(
                 [name for name in steps.ORDER if name not in fresh],
@@ -120,6 +122,26 @@ def review_session(
         shutil.rmtree(failed, ignore_errors=True)
         _link_languages(reports_dir, session_id)
     return outcome("published", final / "review.html")
+
+
+def for_client(
+    workspace: clean.Workspace, session_id: str, *, reports_dir: Path, lang: str
+) -> Path:
+    """What brands and agencies may see of a published review: its page, and a PDF where it can be.
+
+    Raises `report.GateError` where a value that must not leave the house is in it.
+    """
+    review = open_review(
+        session_id,
+        data_dir=workspace.path,
+        reports_dir=records.home(reports_dir, lang),
+        lang=lang,
+        notebook="publish",
+    )
+    client_page = report.publish_client(review)
+    if chromium := pdf.browser():
+        pdf.print_pdf(client_page, chromium)
+    return client_page
 
 
 def bring_up_to_date(review: Review) -> None:

@@ -21,11 +21,15 @@ def saved(**others: pd.DataFrame) -> defaultdict:
     return defaultdict(pd.DataFrame, {**results(), **others})
 
 
+def setting(lang: str, last: pd.Series | None = None, **others: pd.DataFrame) -> brief.Setting:
+    words = reference.brief()
+    return brief.Setting(session(), last, saved(**others), REGISTRY, words, lang, "CNY")
+
+
 def made(lang: str, last: pd.Series | None = None, **others: pd.DataFrame) -> dict:
-    frames = saved(**others)
+    of = setting(lang, last, **others)
     words = {"lang": lang, "registry": REGISTRY, "currency": "CNY"}
-    first = first_screen.make(session(), frames, **words)
-    return brief.make(first, session(), frames, last=last, words=reference.brief(), **words)
+    return brief.make(first_screen.make(session(), of.results, **words), of)
 
 
 def shown(lang: str, layer: dict) -> str:
@@ -267,7 +271,7 @@ def test_goals_figures_and_what_a_period_comes_to(lang):
     assert (paid["value"], paid["goal"], paid["usual"], paid["last"]) == values
     assert paid["statement"].verdict == "worse"
     html = shown(lang, layer)
-    assert list(gate.brief_failures(html, built(lang))) == []
+    assert list(gate.layer_failures("brief.html", html, built(lang))) == []
     assert len(html.encode()) < 250_000
     text = " ".join(gate.Seen(html).texts)
     assert not re.search(r"(?i)95%|区间|interval|p值|p-value|正常范围|normal range", text)
@@ -295,12 +299,8 @@ def test_an_ordinary_value_says_how_many_sessions_of_ten_go_as_far():
 
 @LANGS
 def test_a_brief_of_nothing_says_so(lang):
-    frames = defaultdict(pd.DataFrame)
-    words = {"lang": lang, "registry": REGISTRY, "currency": "CNY"}
-    first = first_screen.make(session(), {}, **words)
-    layer = brief.make(first, session(), frames, last=None, words=reference.brief(), **words)
-    html = shown(lang, layer)
-    assert list(gate.brief_failures(html, built(lang))) == []
+    html = shown(lang, made(lang, **dict.fromkeys(results(), pd.DataFrame())))
+    assert list(gate.layer_failures("brief.html", html, built(lang))) == []
     expected = {
         "zh": ["没有登记目标", "没有可比的场次"],
         "en": ["No goal", "No comparable session"],
@@ -310,7 +310,9 @@ def test_a_brief_of_nothing_says_so(lang):
 
 def test_a_proof_that_stands_nowhere_is_refused():
     html = shown("zh", made("zh")).replace("review.html#", "review.html#no", 1)
-    assert any("link to nowhere" in words for words in gate.brief_failures(html, built("zh")))
+    assert any(
+        "link to nowhere" in words for words in gate.layer_failures("brief.html", html, built("zh"))
+    )
 
 
 def test_hostile_names_are_words():

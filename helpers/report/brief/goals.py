@@ -32,9 +32,9 @@ def goal_line(of: Setting, row: Mapping[str, Any]) -> dict[str, Any]:
     done = row.get("completion", math.nan)
     share = f" {text.percent(done, 0)}" if done is not None and math.isfinite(done) else ""
     name = text.label(of.registry[metric], of.lang) if metric in of.registry else metric
-    scope = of.t("本场", "This session") if row["scope"] == "session" else _span(row)
+    scope = span(of, row)
     words = of.t(
-        f"{scope}目标：{name} {target}，做到 {value}{f'（{share.strip()}）' if share else ''}。",
+        f"{scope} 目标：{name} {target}，做到 {value}{f'（{share.strip()}）' if share else ''}。",
         f"{scope}: {name.lower()} {value} of {target}{f' ({share.strip()})' if share else ''}.",
     ) + _outlook(of, row)
     key = (("scope", row["scope"]), ("metric", metric), ("target", row["target"]))
@@ -57,9 +57,12 @@ def goal_line(of: Setting, row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _span(row: Mapping[str, Any]) -> str:
+def span(of: Setting, row: Mapping[str, Any]) -> str:
+    """What a goal is for: this session, or the days of its period."""
+    if row["scope"] == "session":
+        return of.t("本场", "This session")
     ends = (row.get("period_from"), row.get("period_to"))
-    return " – ".join(f"{end:%m-%d}" for end in ends if pd.notna(end))
+    return of.t(" 至 ", " to ").join(f"{end:%m-%d}" for end in ends if pd.notna(end))
 
 
 def _outlook(of: Setting, row: Mapping[str, Any]) -> str:

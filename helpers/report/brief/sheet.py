@@ -3,37 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
-from helpers import reference
 from helpers.core import text
 from helpers.report import statements
 from helpers.report.brief.figures import figures, usual
 from helpers.report.brief.goals import goals
 from helpers.report.brief.setting import Setting, asking
 from helpers.report.brief.standouts import matters, strengths
-from helpers.report.units import Registry
 
 MOST = 3  # strengths, findings, actions and questions
 
 
-def make(
-    first: Mapping[str, Any],
-    session: pd.Series,
-    results: Mapping[str, pd.DataFrame],
-    *,
-    last: pd.Series | None,
-    lang: str,
-    registry: Registry,
-    currency: str,
-    words: reference.Brief,
-) -> dict[str, Any]:
+def make(first: Mapping[str, Any], of: Setting) -> dict[str, Any]:
     """The brief as words and, for each, the statement behind it; `first` is `first_screen.make`.
 
-    `last` is the room's session before. A statement that does not hold, or that contradicts one
-    before it, is left out: `left_out` says how many.
+    A statement that does not hold, or that contradicts one before it, is left out: `left_out` says
+    how many.
     """
-    of = Setting(session, last, results, registry, words, lang, currency)
     blocks = {
         "goals": goals(of),
         "figures": figures(of),
@@ -43,7 +28,7 @@ def make(
     everything = [
         line["statement"] for lines in blocks.values() for line in lines if line["statement"]
     ]
-    wrong = statements.faults(everything, results)
+    wrong = statements.faults(everything, of.results)
     kept = {
         name: [line for line in lines if not line["statement"] or line["statement"].id not in wrong]
         for name, lines in blocks.items()
@@ -51,7 +36,6 @@ def make(
     return {
         **{name: first[name] for name in ("title", "facts", "quality", "session_id")},
         **kept,
-        "strengths": kept["strengths"][:MOST],
         "left_out": len(wrong),
         "statements": [statement for statement in everything if statement.id not in wrong],
         "usual": usual(of),

@@ -8,7 +8,7 @@ import pandas as pd
 
 from helpers.core import findings, text
 from helpers.plan import won_back
-from helpers.report.brief.goals import goal_line, goals
+from helpers.report.brief.goals import goal_line, goals, span
 from helpers.report.brief.setting import Setting, asking, clock, finding, number, spans_of
 from helpers.report.foremost import asked_about, better, foremost
 from helpers.report.signs import SIGNS
@@ -180,10 +180,10 @@ def _worked(of: Setting, row: Mapping[str, Any], action: pd.Series) -> dict[str,
         if verdict == "better"
         else of.t(f"（{verdict_words}，先接着做）", f" ({verdict_words}: go on)")
     )
-    name, sessions = of.name(row["metric"]), f"{action['n_after']:.0f}"
+    name, times = of.name(row["metric"]), f"{action['n_after']:.0f}"
     words = of.t(
-        f"「{action_words}」做了 {sessions} 场：{name}从 {before} 到 {after}{tail}",
-        f"“{action_words}”, done for {sessions} sessions: {name.lower()} from {before} to {after}{tail}",
+        f"「{action_words}」做了 {times} 场：{name}从 {before} 到 {after}{tail}",
+        f"“{action_words}”, done {times} times: {name.lower()} from {before} to {after}{tail}",
     )
     key = (("plan_id", action["plan_id"]),)
     return {
@@ -248,9 +248,10 @@ def _goals_met(of: Setting) -> list[dict[str, Any]]:
             continue
         value, target = (of.value(row["metric"], row[name]) for name in ("value", "target"))
         goal = goal_line(of, row)
+        scope = span(of, row)
         words = of.t(
-            f"{of.name(row['metric'])} {value}，目标 {target}，{goal['verdict']}",
-            f"{of.name(row['metric'])}: {value}, goal {target}, {goal['verdict']}",
+            f"{scope}：{of.name(row['metric'])} {value}，目标 {target}，{goal['verdict']}",
+            f"{scope}: {of.name(row['metric']).lower()} {value}, goal {target}, {goal['verdict']}",
         )
         lines.append(goal | {"words": words})
     return lines
