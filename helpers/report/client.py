@@ -45,14 +45,14 @@ def publish(review: Review) -> Path:
     book = workbook.workbook(tables, page.definitions(measures, lang), lang=lang)
     cells = [cell for table in tables for column in table.columns for cell, _ in column.cells]
     frames = {name: _of_session(review, name) for name in rules.forbidden.tables}
-    own = review.session.drop([*rules.forbidden.tables["sessions"]], errors="ignore")
+    public = review.session.drop([*rules.forbidden.tables["sessions"]], errors="ignore")
     wrong = [
         *gate.layer_failures("client/report.html", content, "", known_ids(review)),
         *failures(
             [*gate.Seen(content).texts, *workbook.texts(tables)],
             [cell for cell in cells if isinstance(cell, float)],
             forbidden(frames, saved, rules.forbidden),
-            shown=[*shown.values(), pd.DataFrame([own]).infer_objects()],
+            shown=[*shown.values(), pd.DataFrame([public]).infer_objects()],
         ),
     ]
     if wrong:

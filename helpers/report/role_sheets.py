@@ -20,7 +20,7 @@ Block = dict[str, Any]  # title, and either heads with rows, or lines, or boxes 
 def make(name: str, layer: Mapping[str, Any], of: Setting) -> dict[str, Any]:
     """The sheet of a name of `brief.yml`: title, facts and blocks; `layer` is `brief.make`."""
     sheet = of.words.sheets[name]
-    own = [
+    blocks = [
         _figures(of, sheet.roles),
         _went_well(of, layer, sheet.roles),
         _to_change(of, sheet.roles),
@@ -32,7 +32,7 @@ def make(name: str, layer: Mapping[str, Any], of: Setting) -> dict[str, Any]:
         "name": text.label(sheet, of.lang),
         "title": layer["title"],
         "facts": layer["facts"],
-        "blocks": [block for block in own if block],
+        "blocks": [block for block in blocks if block],
     }
 
 
