@@ -6,6 +6,7 @@ from helpers.reference.load import (
     audience,
     brief,
     calendar,
+    check_own,
     customers,
     definitions,
     event_kinds,

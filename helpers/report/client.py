@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,10 @@ def publish(review: Review) -> Path:
             shown=[*shown.values(), pd.DataFrame([public]).infer_objects()],
         ),
     ]
-    if wrong:
-        raise gate.GateError("not published: " + "; ".join(wrong[:12]))
     folder = review.out_dir / FOLDER
+    if wrong:
+        shutil.rmtree(folder, ignore_errors=True)  # nor may what was let through before
+        raise gate.GateError("not published: " + "; ".join(wrong[:12]))
     for name, written in {"report.html": content.encode(), "results.xlsx": book}.items():
         with clean.replacing(folder / name) as path:
             path.write_bytes(written)
