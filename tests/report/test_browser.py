@@ -1,5 +1,6 @@
 """The page in a real browser asks nothing of the network, fits the screen and is usable by all."""
 
+import os
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from matplotlib.textpath import TextPath
 from helpers import report
 from helpers.report import charts, index, page
 from helpers.run import pdf
-from tests.conftest import SIZES, chromium_path, outside, until
+from tests.conftest import ARGUMENTS, SIZES, chromium_path, outside, until
 from tests.sample_review import both, built, chart_frames, notebook, result, session, words_of
 
 pytestmark = pytest.mark.browser
@@ -478,3 +479,75 @@ def test_a_machine_without_chinese_fonts_still_shows_every_character(files, open
         letters,
     )
     assert {round(width) for width in widths} == {32}
+
+
+@pytest.fixture(scope="module")
+def bare_browser(browser, tmp_path_factory):
+    """A Chromium of a machine whose only font is DejaVu, as of a bare server."""
+    fonts = [*Path("/usr/share/fonts").rglob("DejaVuSans*.ttf")]
+    if not fonts:
+        pytest.skip("no DejaVu fonts on this machine")
+    folder = tmp_path_factory.mktemp("fontconfig")
+    for font in fonts:
+        (folder / font.name).symlink_to(font)
+    conf = folder / "fonts.conf"
+    conf.write_text(
+        f"<fontconfig><dir>{folder}</dir><cachedir>{folder}/cache</cachedir></fontconfig>"
+    )
+    one = browser.browser_type.launch(
+        executable_path=chromium_path(),
+        args=ARGUMENTS,
+        env={**os.environ, "FONTCONFIG_FILE": str(conf)},
+    )
+    yield one
+    one.close()
+
+
+SHAPED_ANEW = """async selector => {
+    await document.fonts.ready;
+    for (const one of document.querySelectorAll(selector)) {
+        one.style.fontFamily = '"Fupan Sans SC", serif';
+        one.getBoundingClientRect();
+        one.style.fontFamily = '"Fupan Sans SC", sans-serif';
+    }
+}"""
+CHARACTERS = """selector => [...document.querySelectorAll(selector)].slice(0, 3).flatMap(one => {
+    const words = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (words.nextNode()) {
+        for (let place = 0; place < words.currentNode.length; place += 1) {
+            const range = document.createRange();
+            range.setStart(words.currentNode, place);
+            range.setEnd(words.currentNode, place + 1);
+            const { x, y, width, height } = range.getBoundingClientRect();
+            const mark = range.toString();
+            if (mark >= "\u4e00" && mark <= "\u9fff" && width) {
+                found.push([mark, { x, y: y + scrollY, width, height }]);
+            }
+        }
+    }
+    return found;
+})"""
+
+
+@pytest.mark.parametrize("size", ["desk", "phone"])
+@pytest.mark.parametrize(
+    "name, selector", [("zh", "h1, .contents summary, .card .name"), ("index_zh", "h1, th")]
+)
+def test_text_is_painted_where_no_font_of_the_machine_has_chinese(
+    files, bare_browser, name, selector, size
+):
+    """What was shaped before the font arrived is painted as what is shaped after it."""
+    width, height = SIZES[size]
+    context = bare_browser.new_context(viewport={"width": width, "height": height}, offline=True)
+    one = context.new_page()
+    one.goto(files[name].as_uri())
+    until(one, "document.fonts.status === 'loaded'")
+    characters = one.evaluate(CHARACTERS, selector)
+    assert len(characters) > 8
+    first = [one.screenshot(clip=place, full_page=True) for _, place in characters]
+    one.evaluate(SHAPED_ANEW, selector)
+    again = [one.screenshot(clip=place, full_page=True) for _, place in characters]
+    boxes = [mark for (mark, _), a, b in zip(characters, first, again, strict=True) if a != b]
+    context.close()
+    assert boxes == []
