@@ -78,9 +78,9 @@ def publish(
         versions=versions,
         saved_under=questions,
     )
-    summary = workbook.chat(first, lang=lang)
+    summary = workbook.chat(layer, lang=lang)
     layers = {"brief.html": page.brief(layer, review=content, saved_under=questions, lang=lang)}
-    layers |= _role_pages(layer, of)
+    layers |= _role_pages(layer, of, reference.roles(review.workspace.reference))
     entries = reference.results(review.workspace.reference).tables
     tables = [
         sheet(
@@ -117,9 +117,11 @@ def publish(
     return review.out_dir / "review.html"
 
 
-def _role_pages(layer: Mapping[str, Any], of: brief.Setting) -> dict[str, str]:
+def _role_pages(
+    layer: Mapping[str, Any], of: brief.Setting, cards: Mapping[str, reference.RoleCard]
+) -> dict[str, str]:
     """A page for each role, and all of them in one file."""
-    sheets = {name: role_sheets.make(name, layer, of) for name in of.words.sheets}
+    sheets = {name: role_sheets.make(name, layer, of, cards) for name in of.words.sheets}
     pages = {
         f"roles/{name}.html": page.roles([sheet], lang=of.lang) for name, sheet in sheets.items()
     }

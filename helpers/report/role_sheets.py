@@ -17,12 +17,20 @@ STANDING = {"above": "better", "below": "worse", "cannot_tell": "normal"}
 Block = dict[str, Any]  # title, and either heads with rows, or lines, or boxes to tick
 
 
-def make(name: str, layer: Mapping[str, Any], of: Setting) -> dict[str, Any]:
-    """The sheet of a name of `brief.yml`: title, facts and blocks; `layer` is `brief.make`."""
+def make(
+    name: str,
+    layer: Mapping[str, Any],
+    of: Setting,
+    cards: Mapping[str, reference.RoleCard],
+) -> dict[str, Any]:
+    """The sheet of a name of `brief.yml`: title, facts and blocks.
+
+    `layer` is `brief.make`, `cards` are those of the roles.
+    """
     sheet = of.words.sheets[name]
     blocks = [
         _figures(of, sheet.roles),
-        _went_well(of, layer, sheet.roles),
+        _went_well(of, layer, sheet.roles, cards),
         _to_change(of, sheet.roles),
         *(TABLES[block](of, layer) for block in sheet.blocks),
         _actions(of, sheet.roles),
@@ -77,14 +85,18 @@ def _figures(of: Setting, roles: tuple[str, ...]) -> Block:
     )
 
 
-def _went_well(of: Setting, layer: Mapping[str, Any], roles: tuple[str, ...]) -> Block:
+def _went_well(
+    of: Setting,
+    layer: Mapping[str, Any],
+    roles: tuple[str, ...],
+    cards: Mapping[str, reference.RoleCard],
+) -> Block:
     """Strengths by a metric of the role's card, or by an action or a goal that is its own."""
     if not roles:
         return _block(
             of.t("做得好的", "What went well"),
             lines=[line["words"] for line in layer["strengths"]][:MOST_LINES],
         )
-    cards = reference.roles()
     metrics = {line.metric for role in roles for line in cards[role].metrics}
     if SPEAKING.intersection(roles):
         metrics.add("orders_per_1000")

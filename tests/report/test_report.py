@@ -909,12 +909,16 @@ def test_the_index_lists_sessions_newest_first_with_their_reports(tmp_path):
             "failed": {"message": "03_compare: KeyError"},
         }
     }
+    (tmp_path / one["session_id"]).mkdir()
+    (tmp_path / one["session_id"] / "brief.html").touch()
     path = report.write_index(
         tmp_path, published, sessions=pd.DataFrame([one, two]), workspace_reference=None, lang="zh"
     )
     html = path.read_text(encoding="utf-8")
     first, second = re.findall(r'(?s)<tr data-state="[^"]*">\n<td.*?</tr>', html)
     assert "2026-11-12" in first and "&lt;b&gt;新&lt;/b&gt;" in first and "还没有报告" in first
+    assert "<code>fupan run 20261112-2000-douyin-a1b2</code>" in first and "一页版" not in first
+    assert 'href="20261110-2000-douyin-a1b2/brief.html"' in second and "各岗位" not in second
     assert (
         'href="20261110-2000-douyin-a1b2/review.html"' in second
         and "¥22.75万" in second

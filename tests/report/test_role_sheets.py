@@ -76,7 +76,7 @@ FRAMES = {
 def sheets(lang: str = "zh", **others: pd.DataFrame) -> dict[str, dict]:
     of = setting(lang, **{**FRAMES, **others})
     layer = made(lang, **{**FRAMES, **others})
-    return {name: role_sheets.make(name, layer, of) for name in of.words.sheets}
+    return {name: role_sheets.make(name, layer, of, reference.roles()) for name in of.words.sheets}
 
 
 def words(sheet: dict, lang: str = "zh") -> str:
