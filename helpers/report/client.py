@@ -20,7 +20,6 @@ from helpers.report.publish import sheet as table_sheet
 from helpers.report.role_sheets import EMPTY, MOST_ROWS
 from helpers.review import Review
 
-ALL = "*"  # of a result every column
 DIGITS = 5  # a number with fewer may stand somewhere by chance
 WIDTH = 8  # so may a text that is narrower (a Chinese character counts two)
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -141,7 +140,7 @@ def forbidden(
     for frames, named in ((tables, fields.tables), (results, fields.results)):
         for name, columns in named.items():
             frame = frames.get(name, pd.DataFrame())
-            for column in frame if ALL in columns else [one for one in columns if one in frame]:
+            for column in frame.columns.intersection(columns):
                 for value in frame[column].dropna().unique():
                     yield f"{name}.{column}", value
 
