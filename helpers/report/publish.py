@@ -9,7 +9,7 @@ from typing import Any
 import nbformat
 import pandas as pd
 
-from helpers import clean, reference
+from helpers import clean, compare, reference
 from helpers.core import privacy, text
 from helpers.report import brief, first_screen, gate, index, page, role_sheets, workbook
 from helpers.report.parts import dropped_tags, shown_cells
@@ -147,7 +147,7 @@ def _last(review: Review, usual: pd.DataFrame) -> pd.Series | None:
     if "previous_at" not in usual or usual.empty or "started_at" not in sessions:
         return None
     before = sessions["started_at"].eq(usual.iloc[0]["previous_at"])
-    rows = sessions[before & sessions["room"].eq(review.session["room"])]
+    rows = sessions[before & compare.same_room(sessions, review.session)]
     return rows.iloc[0] if len(rows) else None
 
 

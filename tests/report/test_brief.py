@@ -297,6 +297,20 @@ def test_an_ordinary_value_says_how_many_sessions_of_ten_go_as_far():
     assert rows["卖了多少（已付款）"] == "平常"
 
 
+def test_what_is_left_is_the_end_else_so_far_and_nothing_without_order_lines():
+    def left(**amounts: float) -> list[tuple[str, str]]:
+        net = pd.DataFrame({"line": amounts.keys(), "amount": amounts.values()})
+        return [
+            (row["name"], row["value"])
+            for row in made("zh", net=net)["figures"]
+            if row["statement"] and row["statement"].metric == "net_amount"
+        ]
+
+    assert left(paid=900.0, net=800.0, expected_net=700.0) == [("退完货还剩多少（预计）", "¥700")]
+    assert left(paid=900.0, net=800.0, expected_net=NAN) == [("退后金额（截至数据时点）", "¥800")]
+    assert left(paid=0.0, net=0.0, expected_net=NAN) == []
+
+
 @LANGS
 def test_a_brief_of_nothing_says_so(lang):
     html = shown(lang, made(lang, **dict.fromkeys(results(), pd.DataFrame())))

@@ -10,7 +10,7 @@ from helpers.aftersales import profit
 from helpers.core import text
 from helpers.reference import metrics
 from helpers.report import statements
-from helpers.report.brief.setting import Setting, finding
+from helpers.report.brief.setting import Setting, finding, number
 from helpers.report.signs import SIGNS
 from helpers.report.statements import Place, Statement
 
@@ -144,15 +144,23 @@ def _judged(of: Setting, row: pd.Series, verdict: str) -> tuple[str, str, str]:
 
 
 def _final(of: Setting, metric: str) -> dict[str, Any] | None:
-    """What is left once all refunds are in; what is left so far where that is not known."""
+    """What is left once all refunds are in; what is left so far, by its own name, else.
+
+    Without order lines nothing is known of either.
+    """
+    paid = statements.looked_up(Place("net", (("line", "paid"),), "amount"), of.results)
+    if metric == "net_amount" and not number(paid) > 0:
+        return None
     for name, line in FINAL[metric]:
         place = Place(name, (("line", line),), "amount")
-        amount = statements.looked_up(place, of.results)
-        if isinstance(amount, float) and math.isfinite(amount):
+        amount = number(statements.looked_up(place, of.results))
+        if math.isfinite(amount):
             statement = Statement(
                 f"figure.{metric}", metric, "", "self", amount, "stated", at=place
             )
-            return _row(of, metric, amount, statement=statement, proof="p05")
+            row = _row(of, metric, amount, statement=statement, proof="p05")
+            so_far = text.label(of.registry[metric], of.lang)
+            return row if line.startswith("expected") else row | {"name": so_far}
     return None
 
 
