@@ -203,21 +203,22 @@ def pictures(notebooks: Mapping[str, NotebookNode]) -> Iterator[tuple[str, bytes
         )
 
 
-LONGEST_CHAT, LONGEST_LINE = 600, 170  # characters
+LONGEST_CHAT = 600  # characters
+WIDTHS = (200, 160, 130, 100, 80, 60, 45)  # of a line, the first at which all of them fit
 
 
 def chat(layer: Mapping[str, Any], *, lang: str) -> str:
     """The first layer (`brief.make`) as a short plain text to be pasted into a chat.
 
-    At most `LONGEST_CHAT` characters: what decides first, the goal, what matters most and what is
-    done about it; a line that no longer fits is left out.
+    At most `LONGEST_CHAT` characters: long lines are cut, and the last ones left out where even
+    that is too much.
     """
     t = functools.partial(text.choose, lang)
     colon, amount = t("：", ": "), t("（{}）", " ({})")
     goals = [f"{goal['verdict']} · {goal['words']}" for goal in layer["goals"]]
     matters = [
-        f"{place}. {line['where']}{colon}{line['words']}"
-        + (amount.format(line["amount"]) if line["amount"] else "")
+        f"{place}. {line['where']}{amount.format(line['amount']) if line['amount'] else ''}"
+        f"{colon}{line['words']}"
         for place, line in enumerate(layer["matters"], start=1)
     ]
     to_do = [
@@ -240,9 +241,16 @@ def chat(layer: Mapping[str, Any], *, lang: str) -> str:
         *well,
         f"{t('数据', 'Data')}{colon}{layer['quality']['light']}",
     ]
-    kept, left = [], LONGEST_CHAT
-    for line in (text.plain(line, LONGEST_LINE) for line in lines):
-        if len(line) + 1 <= left:
-            kept.append(line)
-            left -= len(line) + 1
-    return "\n".join(kept) + "\n"
+    for width in WIDTHS:
+        words = "\n".join(_cut(line, width) for line in lines) + "\n"
+        if len(words) <= LONGEST_CHAT:
+            return words
+    return words[:LONGEST_CHAT].rpartition("\n")[0] + "\n"
+
+
+def _cut(line: str, width: int) -> str:
+    """A line of at most a width, never cut within a figure."""
+    line = text.plain(line, 1000)
+    if len(line) <= width:
+        return line
+    return re.sub(r"[^\s\W]*[¥$\d.,%−-]+$", "", line[: width - 1]).rstrip() + "…"

@@ -190,6 +190,19 @@ def test_the_words_for_a_chat_are_those_of_the_first_layer_and_fit_a_message(lan
     assert all(one in words for one in wanted) and len(words) <= 600
     assert privacy.hide(words) == words
     long = {**layer, "matters": [{**layer["matters"][0], "words": "很长的话" * 100}] * 5}
-    assert len(workbook.chat(long, lang=lang)) <= 600
+    cut = workbook.chat(long, lang=lang)
+    assert len(cut) <= 600 and cut.count("很长的话") > 10 and layer["actions"][0]["words"] in cut
     empty = workbook.chat(made(lang, **dict.fromkeys(results(), pd.DataFrame())), lang=lang)
     assert {"zh": "没有需要改的事项", "en": "Nothing that needs to be changed"}[lang] in empty
+
+
+@pytest.mark.parametrize(
+    "line, width, words",
+    [
+        ("卖了 ¥14,115，目标 ¥16,300", 30, "卖了 ¥14,115，目标 ¥16,300"),
+        ("卖了 ¥14,115，目标 ¥16,300", 18, "卖了 ¥14,115，目标…"),
+        ("it ends at about ¥313,875 in all", 24, "it ends at about…"),
+    ],
+)
+def test_no_line_of_a_chat_ends_within_a_figure(line, width, words):
+    assert workbook._cut(line, width) == words
