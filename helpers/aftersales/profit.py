@@ -214,6 +214,27 @@ def to_expect(
     )
 
 
+# Lines that grow with what is sold; ads, gifts and staff are paid whatever is sold.
+VARYING = ("refunds", "unit_cost", "commission", "coupon", "refunds_to_come", "goods_to_come")
+
+
+def break_even(table: pd.DataFrame, expected: pd.DataFrame) -> float:
+    """The return at which ads pay for themselves: 1 ÷ what is left of each unit of money sold.
+
+    `table` is of `statement`, `expected` of `to_expect` (refunds still to come). `nan` where the
+    cost of goods is not known, or nothing is left of what is sold.
+    """
+    if not {"line", "amount"} <= set(table.columns):
+        return np.nan
+    lines = pd.concat([table, expected]) if "line" in expected else table
+    amounts = lines.drop_duplicates("line").set_index("line")["amount"].astype(float)
+    paid = amounts.get("paid", np.nan)
+    if not paid > 0 or not np.isfinite(amounts.get("unit_cost", np.nan)):
+        return np.nan
+    left = paid + amounts.reindex(VARYING).sum()
+    return float(paid / left) if left > 0 else np.nan
+
+
 def profit_findings(
     table: pd.DataFrame,
     later: pd.DataFrame,

@@ -49,6 +49,9 @@ def goal_completion(
     end of this session), pace (elapsed, of totals alone), ahead (completion − pace), reached
     (bool), state and note (also in words), and `GOAL_PLACE`.
 
+    Of a running total also how often past stretches of time as long as what is left brought what is
+    lacking: stretches, enough.
+
     state: reached for good; on_track, off_target (rates) by figures that can still turn; running (a
     total not yet there); missed; empty where unknown. Until refunds are `settled`, what they are
     taken off is on track at best. People cannot be added over sessions: such a goal for a period
@@ -80,16 +83,20 @@ def goal_completion(
             if pd.notna(goal.period_end)
             else np.nan
         )
-        rows.append(
-            _goal(
-                goal,
-                values[values["session_id"].isin(inside)],
-                registry,
-                "period",
-                min(elapsed, 1.0),
-                settled,
-            )
+        row = _goal(
+            goal,
+            values[values["session_id"].isin(inside)],
+            registry,
+            "period",
+            min(elapsed, 1.0),
+            settled,
         )
+        left = goal.period_end - end
+        if row["state"] == "running" and pd.notna(left):
+            of_metric = values[values["metric"] == goal.metric]
+            past = _past_stretches(of_metric, sessions, start, left)
+            row |= {"stretches": len(past), "enough": sum(past >= row["target"] - row["value"])}
+        rows.append(row)
     columns = [
         "scope",
         "scope_zh",
@@ -111,8 +118,29 @@ def goal_completion(
         "note_zh",
         "note_en",
         *GOAL_PLACE,
+        "stretches",
+        "enough",
     ]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _past_stretches(
+    values: pd.DataFrame, sessions: pd.DataFrame, start: pd.Timestamp, length: pd.Timedelta
+) -> np.ndarray:
+    """What each stretch of a length before a session brought, back to the first session."""
+    starts = sessions.set_index("session_id")["started_at"]
+    begun = values["session_id"].map(starts)
+    ago = (start - begun) / length
+    whole = int((start - starts.min()) / length)
+    within = ago.gt(0) & ago.le(whole)
+    number = np.ceil(ago[within]).astype(int)
+    return (
+        values.loc[within, "value"]
+        .groupby(number)
+        .sum()
+        .reindex(range(1, whole + 1), fill_value=0.0)
+        .to_numpy()
+    )
 
 
 def _end_of(stated: pd.Series) -> pd.Series:

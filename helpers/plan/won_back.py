@@ -43,13 +43,18 @@ def borne_out(row: Mapping[str, Any], problems: pd.DataFrame, judged: pd.DataFra
     return supported.drop_duplicates("rule").head(MOST_CAUSES)
 
 
+def cause_list(supported: pd.DataFrame, lang: str) -> str:
+    """The causes of `borne_out` with what was measured, one behind the other."""
+    return text.choose(lang, "、", ", ").join(
+        _measured(row, lang) for row in supported.to_dict("records")
+    )
+
+
 def cause_words(supported: pd.DataFrame, lang: str) -> str:
     """The causes of `borne_out` with what was measured, as one sentence; empty without any."""
     if supported.empty:
         return ""
-    listed = text.choose(lang, "、", ", ").join(
-        _measured(row, lang) for row in supported.to_dict("records")
-    )
+    listed = cause_list(supported, lang)
     return text.choose(lang, f"记录支持的原因：{listed}。", f"Borne out by the records: {listed}.")
 
 
@@ -120,6 +125,12 @@ def _within(line: Mapping[str, Any], metric: reference.Metric) -> bool:
         and steps.index(ends[0]) <= steps.index(ends[1])
         and steps.index(ends[2]) <= steps.index(ends[3])
     )
+
+
+def worth_words(amount: float, lang: str, currency: str) -> str:
+    """An amount that can be won back, by itself."""
+    shown = text.money(amount, lang, currency, 0)
+    return text.choose(lang, f"补得回约 {shown}", f"about {shown} can be won back")
 
 
 def won_back_words(

@@ -35,6 +35,8 @@ from helpers.reference.models import (
 from helpers.reference.trade_models import (
     Assortment,
     Attribution,
+    Audience,
+    Brief,
     Customers,
     EventKind,
     Evidence,
@@ -441,6 +443,29 @@ def definitions(workspace_reference: Path | None = None) -> dict[str, list[Defin
         sessions = tables()["sessions"].columns
         _require(columns, sessions, f"definitions.yml: {name}", "column of sessions")
     return meanings
+
+
+@functools.cache
+def audience() -> Audience:
+    """What goes to brands and agencies (`audience.yml`); a workspace cannot change it."""
+    rules = _whole("audience.yml", Audience, None)
+    _require(rules.shows.figures, registry(), "audience.yml: shows", "metric of the registry")
+    for name, columns in rules.forbidden.tables.items():
+        _require([name], tables(), "audience.yml: forbidden", "canonical table")
+        where = f"audience.yml: forbidden: {name}"
+        _require(columns, tables()[name].columns, where, "column of the table")
+    return rules
+
+
+@functools.cache
+def brief(workspace_reference: Path | None = None) -> Brief:
+    """The words of the first layer (`brief.yml`), whose metrics exist."""
+    words = _whole("brief.yml", Brief, workspace_reference)
+    named = [*words.figures, *words.names]
+    _require(named, registry(workspace_reference), "brief.yml", "metric of the registry")
+    of_sheets = [role for sheet in words.sheets.values() for role in sheet.roles]
+    _require(of_sheets, roles(workspace_reference), "brief.yml: sheets", "role of roles.yml")
+    return words
 
 
 @functools.cache

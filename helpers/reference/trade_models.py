@@ -251,6 +251,57 @@ class Question(Label):
     words: tuple[str, ...]
 
 
+Block = Literal[
+    "explanations",
+    "questions",
+    "sources",
+    "products",
+    "stretches",
+    "service",
+    "goals",
+    "figures",
+    "matters",
+    "actions",
+]
+
+
+class RoleSheet(Label):
+    """The sheet of one or more roles: whose own it holds, and which tables stand on it."""
+
+    roles: tuple[str, ...]
+    blocks: tuple[Block, ...]
+
+
+class Brief(Entry):
+    """The first layer: metrics of its table, their plain names, words of verdicts, role sheets."""
+
+    figures: tuple[str, ...]
+    names: dict[str, Label]
+    verdicts: dict[str, Label]
+    sheets: dict[str, RoleSheet]
+
+
+class Shows(Entry):
+    """What somebody outside may see: figures, and columns of results."""
+
+    figures: tuple[str, ...]
+    results: dict[str, tuple[str, ...]]
+
+
+class Forbidden(Entry):
+    """Fields of canonical tables and of results whose values must not leave the house."""
+
+    tables: dict[str, tuple[str, ...]]
+    results: dict[str, tuple[str, ...]]
+
+
+class Audience(Entry):
+    """What goes to brands and agencies, and what must not."""
+
+    shows: Shows
+    forbidden: Forbidden
+
+
 class Talk(Entry):
     """What comments say: words that ask and that do not, types, chants, spam, stop words."""
 

@@ -10,6 +10,7 @@ from helpers.aftersales import profit
 from helpers.core import text
 from helpers.reference import metrics
 from helpers.report.signs import SIGNS, term
+from helpers.report.statements import paid_back
 from helpers.report.units import Registry, decimals_of
 
 CARDS = ("paid_amount", "net_amount", "viewers", "uv_value", "room_conversion", "profit")
@@ -173,19 +174,22 @@ def against_usual(row: pd.Series, lang: str) -> dict[str, str]:
 
 
 def ads_cards(
-    frame: pd.DataFrame, *, lang: str, registry: Registry, currency: str
+    results: Results, *, lang: str, registry: Registry, currency: str
 ) -> list[dict[str, str]]:
     """What was spent on ads and what they brought back by either account; none without ads.
 
-    The room's sources are the other account. Neither is judged: the usual is said, no range.
+    The room's sources are the other account. Either is held against the return at which ads pay for
+    themselves by the session's own margin and returns; the usual is said, no range.
     """
+    frame = results["ads_return"]
+    level = profit.break_even(results["profit"], results["profit_expected"])
     lines = frame.set_index("line") if "line" in frame else frame
     if "ads_account" not in lines.index:
         return []
     ads = lines.loc["ads_account"]
     figures = {
         "ad_cost": (ads["cost"], _usual_cost(ads, lang, registry, currency)),
-        "ads_amount_roi": (ads["value"], _earned_back(lines, lang)),
+        "ads_amount_roi": (ads["value"], _earned_back(lines, level, lang)),
     }
     plain = {"expected": "", "change": "", "style": "quiet", "sign": "", "verdict": ""}
     return [
@@ -211,27 +215,37 @@ def _usual_cost(ads: pd.Series, lang: str, registry: Registry, currency: str) ->
     )
 
 
-def _earned_back(lines: pd.DataFrame, lang: str) -> str:
+def _earned_back(lines: pd.DataFrame, level: float, lang: str) -> str:
     """By either account: ads also claim those who would have come otherwise."""
     returns = [
-        _return(lines.loc[name], words, lang)
+        _return(lines.loc[name], words, level, lang)
         for name, words in ADS_WORDS.items()
         if name in lines.index and math.isfinite(lines.loc[name, "value"])
     ]
-    costs = text.choose(lang, "都还没扣商品成本和退款", "cost of goods and refunds not yet off")
+    if math.isfinite(level):
+        shown = text.value(level, "ratio", lang, decimals=2)
+        costs = text.choose(
+            lang,
+            f"扣掉成本和退货，要 {shown} 才保本",
+            f"after goods and returns it takes {shown} to pay for itself",
+        )
+    else:
+        costs = text.choose(lang, "都还没扣商品成本和退款", "cost of goods and refunds not yet off")
     return _joined(lang, *returns, costs) if returns else ""
 
 
-def _return(row: pd.Series, words: tuple[str, str], lang: str) -> str:
+PAID_BACK = {
+    "earned_back": ("，收回了花费", ": spend earned back"),
+    "not_earned_back": ("，没收回花费", ": spend not earned back"),
+    "cannot_tell": ("", ""),
+}
+
+
+def _return(row: pd.Series, words: tuple[str, str], level: float, lang: str) -> str:
     value, usual = (
         text.value(row[name], "ratio", lang, decimals=2) for name in ("value", "baseline")
     )
     usually = text.choose(lang, f"（平时 {usual}）", f" (usually {usual})")
     usually = usually if math.isfinite(row["baseline"]) else ""
-    if row["value"] >= 1:
-        paid = text.choose(lang, "收回了花费", "spend earned back")
-    else:
-        paid = text.choose(lang, "没收回花费", "spend not earned back")
-    return text.choose(
-        lang, f"{words[0]} {value}{usually}，{paid}", f"{words[1]} {value}{usually}: {paid}"
-    )
+    paid = text.choose(lang, *PAID_BACK[paid_back(row["value"], level)])
+    return f"{text.choose(lang, *words)} {value}{usually}{paid}"

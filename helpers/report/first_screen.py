@@ -13,9 +13,10 @@ from helpers.clean import data_quality
 from helpers.core import findings, text
 from helpers.plan import won_back
 from helpers.report.cards import ads_cards, cards
+from helpers.report.foremost import foremost
 from helpers.report.goal_lines import goal_line, usual_amount
 from helpers.report.heading import facts, title
-from helpers.report.signs import SEVERITY, SIGNS, term
+from helpers.report.signs import SIGNS, term
 from helpers.report.units import Registry
 
 
@@ -34,14 +35,14 @@ def make(
     """
     saved = defaultdict(pd.DataFrame, results)
     words = {"lang": lang, "registry": registry, "currency": currency}
-    foremost = top_findings(saved["findings"], lang=lang, currency=currency)
-    lines = beside(foremost, saved, **words)
+    chosen = foremost(saved, registry)
+    lines = beside(top_findings(chosen, lang=lang, currency=currency), saved, **words)
     return {
         "title": title(session, lang),
         "session_id": session["session_id"],
         "facts": facts(session, lang),
         "goals": goals(saved["goals"], saved["findings"], saved["verdicts"], **words),
-        "cards": cards(session, saved, **words) + ads_cards(saved["ads_return"], **words),
+        "cards": cards(session, saved, **words) + ads_cards(saved, **words),
         "usual": [
             sentence
             for row in saved["usual"].to_dict("records")
@@ -50,7 +51,7 @@ def make(
         "findings": lines,
         "amounts": amounts_note(lines, lang),
         "compared": _compared(saved["verdicts"]),
-        "actions": actions(saved["plan"], saved, **words),
+        "actions": actions(in_order(saved["plan"], chosen), saved, **words),
         "why": why(
             saved["argument"],
             saved["findings"],
@@ -122,38 +123,38 @@ def _proof(session_findings: pd.DataFrame, metric: str, slice: str) -> str:
     return ids.iloc[0] if len(ids) else ""
 
 
-def top_findings(
-    frame: pd.DataFrame, *, lang: str, currency: str, most: int = 3
-) -> list[dict[str, str]]:
-    """The findings that matter most: the worse first, then by the money at stake.
-
-    Only better and worse count, one of each source or product: what else is said of it is mostly
-    the same money. The one that sums up others is in `why`.
-    """
-    if frame.empty:
-        return []
-    frame = frame[
-        frame["verdict"].isin(["worse", "better"]) & (frame["slice"] != findings.JUDGEMENT)
-    ]
-    ranked = frame.assign(
-        _first=frame["verdict"].map(SEVERITY), _money=-frame["money_at_stake"].abs()
-    ).sort_values(["_first", "_money", "p_adjusted", "id"], kind="stable", na_position="last")
-    about = ranked["slice"].fillna("").map(findings.slice_key)
-    ranked = ranked[about.eq("") | about.isin(findings.WHOLE) | ~about.duplicated()].head(most)
+def top_findings(rows: pd.DataFrame, *, lang: str, currency: str) -> list[dict[str, str]]:
+    """The findings of `foremost` in words, with sign, verdict and what they are worth."""
     lines = []
-    for row in ranked.to_dict("records"):
-        (sign, style), sentence = SIGNS[row["verdict"]], row[f"sentence_{lang}"]
+    for row in rows.to_dict("records"):
+        sentence, suspected = row[f"sentence_{lang}"], row["verdict"] == "suspected"
+        sign, style = SIGNS["amber" if suspected else row["verdict"]]
         lines.append(
             {
                 "id": row["id"],
                 "words": text.plain(sentence, 500),
                 "sign": sign,
                 "style": style,
-                "verdict": term("verdict", row["verdict"], lang),
-                "money": _unsaid(_stake(row["money_at_stake"], lang, currency), sentence),
+                "verdict": term("certainty" if suspected else "verdict", row["verdict"], lang),
+                "money": won_back.worth_words(row["amount"], lang, currency)
+                if suspected
+                else _unsaid(_stake(row["money_at_stake"], lang, currency), sentence),
             }
         )
     return lines
+
+
+def in_order(plan_lines: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """The lines of the plan, first one for each of the findings that matter most.
+
+    Each is the foremost line about the same source or product; the rest keep their order.
+    """
+    if not {"slice"} <= set(plan_lines.columns):
+        return plan_lines
+    about = plan_lines["slice"].fillna("").map(findings.slice_key)
+    keys = [findings.slice_key(slice) for slice in chosen["slice"] if slice]
+    firsts = [plan_lines.index[about.eq(key)][0] for key in keys if about.eq(key).any()]
+    return plan_lines.loc[[*firsts, *plan_lines.index.difference(firsts, sort=False)]]
 
 
 def beside(
@@ -165,12 +166,13 @@ def beside(
     currency: str,
 ) -> list[dict[str, str]]:
     """The findings with cause, what can be won back, what else happened; each may be empty."""
-    rows = results["findings"].set_index("id", drop=False).to_dict("index") if lines else {}
+    frame = results["findings"]
+    rows = frame.set_index("id", drop=False).to_dict("index") if len(frame) else {}
     verified = results["verification"]
     return [
         line
-        | _bridge(rows[line["id"]], results, lang, registry, currency)
-        | {"meanwhile": won_back.meanwhile_words(rows[line["id"]], verified, lang)}
+        | _bridge(rows.get(line["id"], {}), results, lang, registry, currency)
+        | {"meanwhile": won_back.meanwhile_words(rows.get(line["id"], {}), verified, lang)}
         for line in lines
     ]
 
@@ -182,7 +184,7 @@ def _bridge(
     registry: Registry,
     currency: str,
 ) -> dict[str, str]:
-    if row.get("verdict", "worse") != "worse":
+    if row.get("verdict") != "worse":
         return {"cause": "", "won_back": ""}
     judged = results["causes"]
     cause = won_back.borne_out(row, results["problems"], judged)
@@ -306,6 +308,8 @@ def actions(
                 "stage": text.plain(_first(row, "stage") or "", 60),
                 "problem": text.plain(problem, 120),
                 "owner": term("role", owner, lang),
+                "due": text.plain(row.get("due_session") or "", 60)
+                or text.choose(lang, "下一场", "the next session"),
                 "verify": plan.verified_by(row, registry[verify], lang, currency)
                 if verify in registry
                 else "",

@@ -261,6 +261,20 @@ def page_failures(
     )
 
 
+def layer_failures(
+    name: str, layer: str, page: str, known_ids: Collection[str] = ()
+) -> Iterator[str]:
+    """What stops a page of the first layers, whose proofs must stand in the page."""
+    failures = page_failures(layer, expected_outputs=0, known_ids=known_ids)
+    yield from (f"{name}: {words}" for words in failures)
+    there = set(Seen(page).ids)
+    yield from (
+        f"{name}: a link to nowhere: {link}"
+        for link in Seen(layer).links
+        if link.startswith("review.html#") and link.removeprefix("review.html#") not in there
+    )
+
+
 def digest(content: str) -> str:
     """The hash by which a content security policy allows a script or a style of the page."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
@@ -274,12 +288,13 @@ def check(
     known_ids: Collection[str] = (),
     stored: pd.DataFrame | None = None,
     results: Mapping[str, pd.DataFrame] | None = None,
+    layers: Mapping[str, str] | None = None,
     words: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Raise `GateError` naming all that is wrong with a page made from the executed notebooks.
 
-    `stored` is of the scan of the clean store, `results` and `words` (by file) are published beside
-    the page.
+    `stored` is of the scan of the clean store; `results`, other pages (`layers`, by file) and
+    `words` (by file) are published beside the page.
     """
     expected = sum(shown_outputs(notebook, dropped_tags) for notebook in notebooks.values())
     failures = [
@@ -287,6 +302,11 @@ def check(
         *page_failures(page, expected_outputs=expected, known_ids=known_ids),
         *(stored_failures(stored) if stored is not None else ()),
         *result_failures(results or {}, known_ids),
+        *(
+            failure
+            for name, layer in (layers or {}).items()
+            for failure in layer_failures(name, layer, page, known_ids)
+        ),
         *(
             f"personal data: {hit} of {name}"
             for name, texts in (words or {}).items()

@@ -85,6 +85,7 @@ def write_index(
     """
     links = {other: (folder / "index.html").as_posix() for other, folder in (others or {}).items()}
     lines = index_lines(published, sessions, workspace_reference=workspace_reference, lang=lang)
+    lines = [line | {"layers": _layers(reports_dir, line, lang)} for line in lines]
     figures = trend(sessions, workspace_reference=workspace_reference, lang=lang)
     content = page.index(lines, trend=figures, lang=lang, others=links)
     rooms = set(sessions["room"].dropna())
@@ -94,6 +95,16 @@ def write_index(
     with clean.replacing(reports_dir / "index.html", lasting=True) as path:
         path.write_text(content, encoding="utf-8")
     return reports_dir / "index.html"
+
+
+def _layers(reports_dir: Path, line: Mapping[str, Any], lang: str) -> list[tuple[str, str]]:
+    """The shorter pages of a published review that are there, as words and address."""
+    short = {"brief.html": ("一页版", "one page"), "roles/all.html": ("各岗位", "by role")}
+    return [
+        (text.choose(lang, *words), f"{line['id']}/{name}")
+        for name, words in short.items()
+        if line["link"] and (reports_dir / line["id"] / name).exists()
+    ]
 
 
 def index_lines(
@@ -169,6 +180,7 @@ def _index_line(
         "id": name,
         "date": f"{started:%Y-%m-%d %H:%M}" if pd.notna(started) else "",
         "link": link,
+        "layers": [],
         "title": title(session, lang) if "platform" in session else name,
         "room": plain(session.get("room_name")),
         "host": plain(session.get("host")),

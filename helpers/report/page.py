@@ -48,11 +48,14 @@ def build(
     registry: Registry,
     as_of: pd.Timestamp | None = None,
     versions: Mapping[str, str] | None = None,
+    saved_under: Mapping[str, str] | None = None,
 ) -> str:
     """The page of a review: first screen, a part for each executed notebook, glossary, method.
 
-    `first` comes from `first_screen.make`; of the `notebooks` the part about the data comes last.
-    `gate.check` finds what the page must not hold. The same input gives the same bytes.
+    Parts are chapters, closed until opened. `saved_under` names for each result the heading below
+    which a notebook shows it. `first` comes from `first_screen.make`; of the `notebooks` the part
+    about the data comes last. `gate.check` finds what the page must not hold. The same input gives
+    the same bytes.
     """
     ordered = sorted(notebooks.items(), key=lambda item: item[0] == LAST)
     parts = [part(name, notebook, lang) for name, notebook in ordered]
@@ -69,6 +72,9 @@ def build(
         glossary=glossary(registry, words, lang),
         as_of="" if as_of is None or pd.isna(as_of) else f"{as_of:%Y-%m-%d %H:%M}",
         versions=dict(versions or {}),
+        sections=_sections(
+            {words: id for chapter in parts for id, words in chapter.headings}, saved_under or {}
+        ),
         data_part="p01" if LAST in notebooks else "",
     )
     return _dressed(
@@ -77,6 +83,68 @@ def build(
         lang=lang,
         scripts=("sort.js", "page.js"),
     )
+
+
+def brief(
+    layer: Mapping[str, Any], *, review: str, saved_under: Mapping[str, str], lang: str
+) -> str:
+    """The first layer as a page of its own, whose proofs lead into the finished page `review`.
+
+    `layer` comes from `brief.make`; `saved_under` names for each result the heading below which a
+    notebook shows it.
+    """
+    content = _rendered(
+        "brief.html.j2", lang, brief=layer, places=places(review, layer, saved_under)
+    )
+    return _dressed(
+        content,
+        title=f"{layer['title']} · {text.choose(lang, '一页复盘', 'review on one page')}",
+        lang=lang,
+        scripts=(),
+        styles=("style.css", "brief.css"),
+    )
+
+
+def roles(sheets: Sequence[Mapping[str, Any]], *, lang: str) -> str:
+    """One sheet of `role_sheets.make`, or several one behind the other, as a page of its own."""
+    name = sheets[0]["name"] if len(sheets) == 1 else text.choose(lang, "全部岗位", "All roles")
+    return _dressed(
+        _rendered("roles.html.j2", lang, sheets=sheets),
+        title=f"{name} · {sheets[0]['title']}",
+        lang=lang,
+        scripts=(),
+        styles=("style.css", "brief.css"),
+    )
+
+
+HEAD = re.compile(r'<h[3-6] id="([^"]+)">(.*?)</h[3-6]>', re.DOTALL)
+
+
+def places(review: str, layer: Mapping[str, Any], saved_under: Mapping[str, str]) -> dict[str, str]:
+    """Where in a finished page each proof stands: itself, else its result, else its chapter."""
+    ids = set(re.findall(r' id="([^"]+)"', review))
+    anchor = _sections({_bare(inner): id for id, inner in HEAD.findall(review)}, saved_under)
+    anchor |= {id: id for id in ids}
+    proofs = [
+        line["proof"]
+        for block in ("goals", "figures", "strengths", "matters", "actions")
+        for line in layer[block]
+    ]
+    for proof in filter(None, proofs):
+        chapter = f"p{proof[1:3]}" if proof[:1] == "F" else "p06"
+        if proof not in anchor and chapter in ids:
+            anchor[proof] = chapter
+    return anchor
+
+
+def _sections(headings: Mapping[str, str], saved_under: Mapping[str, str]) -> dict[str, str]:
+    """The id of the heading below which each result is shown."""
+    named = {text.plain(words, 200): id for words, id in headings.items()}
+    return {name: named[words] for name, words in saved_under.items() if words in named}
+
+
+def _bare(inner: str) -> str:
+    return text.plain(html.unescape(re.sub(r"<[^>]+>", "", inner)).strip(), 200)
 
 
 def linked(content: str, href: str, lang: str) -> str:
@@ -113,12 +181,19 @@ def index(
     )
 
 
-def _dressed(content: str, *, title: str, lang: str, scripts: Sequence[str]) -> str:
+def _dressed(
+    content: str,
+    *,
+    title: str,
+    lang: str,
+    scripts: Sequence[str],
+    styles: Sequence[str] = ("style.css",),
+) -> str:
     """The document's policy allows this style, font and script alone."""
     code = '"use strict";\n' + "".join(
         (PAGES / script).read_text(encoding="utf-8") for script in scripts
     )
-    look = (PAGES / "style.css").read_text(encoding="utf-8")
+    look = "".join((PAGES / style).read_text(encoding="utf-8") for style in styles)
     names = "".join(LANGUAGES.values())  # of a link that a finished page may get
     letters = _letters(f"{title}{content}{code}{names}", beyond=0xFF)
     letters |= _letters("".join(TEXT.findall(content)), beyond=0x1F)

@@ -1,7 +1,7 @@
 """What a run publishes of a session, behind the gate: page, workbook, pictures and words."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ from typing import Any
 import nbformat
 import pandas as pd
 
-from helpers import clean, reference
+from helpers import clean, compare, reference
 from helpers.core import privacy, text
-from helpers.report import first_screen, gate, index, page, workbook
+from helpers.report import brief, first_screen, gate, index, page, role_sheets, workbook
 from helpers.report.parts import dropped_tags, shown_cells
 from helpers.report.results import measured, named
 from helpers.report.tables import SPANS, column_cells, column_name, in_language
@@ -36,6 +36,15 @@ RESULTS = [
     "usual",
     "profit_expected",
     "verification",
+    "spans",
+    "questions",
+    "scorecard",
+    "role_checks",
+    "sources",
+    "products",
+    "assortment",
+    "stretches",
+    "service_tasks",
 ]
 
 
@@ -44,24 +53,34 @@ def publish(
 ) -> Path:
     """Executed notebooks and the review's results become `review.html` in the review's folder.
 
-    Beside it: all tables (`results.xlsx`), the first screen for a chat (`summary.txt`), pictures
-    (`charts/`). Raises `GateError` and changes nothing where the gate finds anything wrong. The
-    same input gives the same bytes.
+    Beside it: what decides on one sheet (`brief.html`), a sheet for each role (`roles/`), all
+    tables (`results.xlsx`), words for a chat (`summary.txt`), pictures (`charts/`). Raises
+    `GateError` and changes nothing where the gate finds anything wrong. The same input gives the
+    same bytes.
     """
     lang, registry = review.lang, review.registry
     executed = {path.stem: nbformat.read(path, as_version=4) for path in notebooks}
-    saved = _saved(review)
+    saved = saved_results(review)
     results = {name: masked(saved.get(name, pd.DataFrame())) for name in RESULTS}
     results["findings"] = masked(review.findings())
-    first = first_screen.make(
-        review.session, results, lang=lang, registry=registry, currency=review.currency
-    )
-    content = page.build(
-        executed, first=first, lang=lang, registry=registry, as_of=review.as_of, versions=versions
-    )
+    words = {"lang": lang, "registry": registry, "currency": review.currency}
+    first = first_screen.make(review.session, results, **words)
+    of = setting(review, results)
+    layer = brief.make(first, of)
     shown = {name: shown_cells(notebook, lang) for name, notebook in executed.items()}
-    words = workbook.chat(first, lang=lang)
     questions = workbook.questions(shown)
+    content = page.build(
+        executed,
+        first=first,
+        lang=lang,
+        registry=registry,
+        as_of=review.as_of,
+        versions=versions,
+        saved_under=questions,
+    )
+    summary = workbook.chat(layer, lang=lang)
+    layers = {"brief.html": page.brief(layer, review=content, saved_under=questions, lang=lang)}
+    layers |= _role_pages(layer, of, reference.roles(review.workspace.reference))
     entries = reference.results(review.workspace.reference).tables
     tables = [
         sheet(
@@ -78,19 +97,58 @@ def publish(
         content,
         executed,
         dropped_tags=dropped_tags(lang),
-        known_ids=_known_ids(review),
+        known_ids=known_ids(review),
         stored=review.everything("personal"),
         results=saved,
-        words={"summary.txt": [words], "results.xlsx": workbook.texts(tables)},
+        layers=layers,
+        words={"summary.txt": [summary], "results.xlsx": workbook.texts(tables)},
     )
     definitions = page.definitions([*registry.values(), *reference.measures().values()], lang)
     files = {f"charts/{name}": picture for name, picture in workbook.pictures(shown)}
     files["results.xlsx"] = workbook.workbook(tables, definitions, lang=lang)
-    files |= {"summary.txt": words.encode(), "review.html": content.encode()}
+    files |= {
+        "summary.txt": summary.encode(),
+        **{name: page_of_layer.encode() for name, page_of_layer in layers.items()},
+        "review.html": content.encode(),
+    }
     for name, written in files.items():
         with clean.replacing(review.out_dir / name) as path:
             path.write_bytes(written)
     return review.out_dir / "review.html"
+
+
+def _role_pages(
+    layer: Mapping[str, Any], of: brief.Setting, cards: Mapping[str, reference.RoleCard]
+) -> dict[str, str]:
+    """A page for each role, and all of them in one file."""
+    sheets = {name: role_sheets.make(name, layer, of, cards) for name in of.words.sheets}
+    pages = {
+        f"roles/{name}.html": page.roles([sheet], lang=of.lang) for name, sheet in sheets.items()
+    }
+    return pages | {"roles/all.html": page.roles([*sheets.values()], lang=of.lang)}
+
+
+def setting(review: Review, results: Mapping[str, pd.DataFrame]) -> brief.Setting:
+    """What the words of all short pages of a review are made from."""
+    return brief.Setting(
+        review.session,
+        _last(review, results.get("usual", pd.DataFrame())),
+        defaultdict(pd.DataFrame, results),
+        words=reference.brief(review.workspace.reference),
+        registry=review.registry,
+        lang=review.lang,
+        currency=review.currency,
+    )
+
+
+def _last(review: Review, usual: pd.DataFrame) -> pd.Series | None:
+    """The room's session before, which `usual` names by its start."""
+    sessions = review.everything("sessions")
+    if "previous_at" not in usual or usual.empty or "started_at" not in sessions:
+        return None
+    before = sessions["started_at"].eq(usual.iloc[0]["previous_at"])
+    rows = sessions[before & compare.same_room(sessions, review.session)]
+    return rows.iloc[0] if len(rows) else None
 
 
 def sheet(
@@ -161,7 +219,8 @@ def _sheet_cells(
     ]
 
 
-def _saved(review: Review) -> dict[str, pd.DataFrame]:
+def saved_results(review: Review) -> dict[str, pd.DataFrame]:
+    """All results that the notebooks of a review saved, by name."""
     return {
         path.stem: review.result(path.stem)
         for path in sorted((review.out_dir / "results").glob("*.parquet"))
@@ -179,7 +238,7 @@ def masked(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _known_ids(review: Review) -> set[str]:
+def known_ids(review: Review) -> set[str]:
     """They could look like somebody's phone."""
     products = review.everything("products")
     ids = [*products["product_id"].dropna(), *products["sku_id"].dropna(), review.session["room"]]

@@ -203,53 +203,54 @@ def pictures(notebooks: Mapping[str, NotebookNode]) -> Iterator[tuple[str, bytes
         )
 
 
-def chat(first: Mapping[str, Any], *, lang: str) -> str:
-    """The first screen (`first_screen.make`) as a short plain text to be pasted into a chat."""
+LONGEST_CHAT = 600  # characters
+WIDTHS = (200, 160, 130, 100, 80, 60, 45)  # of a line, the first at which all of them fit
+
+
+def chat(layer: Mapping[str, Any], *, lang: str) -> str:
+    """The first layer (`brief.make`) as a short plain text to be pasted into a chat.
+
+    At most `LONGEST_CHAT` characters: long lines are cut, and the last ones left out where even
+    that is too much.
+    """
     t = functools.partial(text.choose, lang)
-    colon = t("：", ": ")
-    goals = [
-        f"{goal['verdict']} · {goal['scope']}{colon}{goal['words']}" for goal in first["goals"]
-    ] or [t("未登记目标", "No goal was entered")]
-    figures = [
-        _joined(
-            " · ", f"{card['name']} {card['value']}", *_of(card, "expected", "verdict", "change")
-        )
-        for card in first["cards"]
-        if card["style"] != "unknown"
-    ]
-    findings = [
-        _joined(" ", f"{place}.", *_of(finding, "words", "money", "won_back", "cause", "meanwhile"))
-        for place, finding in enumerate(first["findings"], start=1)
+    colon, amount = t("：", ": "), t("（{}）", " ({})")
+    goals = [f"{goal['verdict']} · {goal['words']}" for goal in layer["goals"]]
+    matters = [
+        f"{place}. {line['where']}{amount.format(line['amount']) if line['amount'] else ''}"
+        f"{colon}{line['words']}"
+        for place, line in enumerate(layer["matters"], start=1)
     ]
     to_do = [
-        f"{place}. {action['words']}{_duty(action, lang)}"
-        for place, action in enumerate(first["actions"], start=1)
+        f"{place}. {action['words']}" + (amount.format(action["owner"]) if action["owner"] else "")
+        for place, action in enumerate(layer["actions"], start=1)
     ]
-    no_finding = t("没有指标超出正常范围。", "No metric left its normal range.")
-    no_action = t("没有需要改的事项。", "Nothing that needs to be changed.")
-    blocks = [
-        [f"{t('直播复盘', 'Live review')}{colon}{first['title']}", *first["facts"]],
-        goals,
-        [reason["words"] for reason in first["why"]],
-        [*figures, *first["usual"]],
-        [t("发现", "Findings"), *(findings or [no_finding])],
-        [t("下一场", "Next session"), *(to_do or [no_action])],
-        [f"{t('数据质量：', 'Data quality: ')}{first['quality']['light']}"],
+    well = [f"{t('做得好', 'Went well')}{colon}{line['words']}" for line in layer["strengths"][:1]]
+    late = [f"{t('超时没办', 'Overdue')}{colon}{layer['overdue']}"] if layer["overdue"] else []
+    nothing = t("没有哪一项明显差过平时。", "Nothing was clearly worse than usual.")
+    unjudged = t("没有可比的场次，好坏说不上来。", "No comparable session to judge it by.")
+    lines = [
+        f"{t('直播复盘', 'Live review')}{colon}{layer['title']}",
+        *layer["facts"][-1:],
+        *(goals or [t("没登记目标", "No goal was entered")]),
+        t("最要紧的", "What matters most"),
+        *(matters or [nothing if layer["compared"] else unjudged]),
+        t("下一场", "Next session"),
+        *(to_do or [t("没有需要改的事项。", "Nothing that needs to be changed.")]),
+        *late,
+        *well,
+        f"{t('数据', 'Data')}{colon}{layer['quality']['light']}",
     ]
-    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+    for width in WIDTHS:
+        words = "\n".join(_cut(line, width) for line in lines) + "\n"
+        if len(words) <= LONGEST_CHAT:
+            return words
+    return words[:LONGEST_CHAT].rpartition("\n")[0] + "\n"
 
 
-def _of(line: Mapping[str, str], *names: str) -> list[str]:
-    return [line[name] for name in names]
-
-
-def _joined(separator: str, *parts: str) -> str:
-    return separator.join(filter(None, parts))
-
-
-def _duty(action: Mapping[str, str], lang: str) -> str:
-    verify = text.choose(lang, "验证：", "verified by: ") + action["verify"]
-    words = _joined(
-        text.choose(lang, "；", "; "), action["owner"], verify if action["verify"] else ""
-    )
-    return text.choose(lang, f"（{words}）", f" ({words})") if words else ""
+def _cut(line: str, width: int) -> str:
+    """A line of at most a width, never cut within a figure."""
+    line = text.plain(line, 1000)
+    if len(line) <= width:
+        return line
+    return re.sub(r"[^\s\W]*[¥$\d.,%−-]+$", "", line[: width - 1]).rstrip() + "…"

@@ -24,7 +24,9 @@ from helpers.core import places, text
 from helpers.plan import plan_file
 from helpers.report import page
 from helpers.review import Review, open_review
-from helpers.run import kernel, records, steps
+from helpers.run import kernel, pdf, records, steps
+
+PAGES = ("review.html", "brief.html")
 
 
 class Outcome(NamedTuple):
@@ -80,7 +82,9 @@ def review_session(
         shutil.rmtree(work, ignore_errors=True)
         places = _places(workspace, session_id, work.parent, lang)
         if fresh and final.is_dir():
-            shutil.copytree(final, work)
+            # what was made for a client may show figures that have changed
+            away = shutil.ignore_patterns(report.CLIENT_FOLDER)
+            shutil.copytree(final, work, ignore=away)
         try:
             seconds = _execute(
                 [name for name in steps.ORDER if name not in fresh],
@@ -132,6 +136,26 @@ def review_session(
         shutil.rmtree(failed, ignore_errors=True)
         _link_languages(reports_dir, session_id)
     return outcome("published", final / "review.html")
+
+
+def for_client(
+    workspace: clean.Workspace, session_id: str, *, reports_dir: Path, lang: str
+) -> Path:
+    """What brands and agencies may see of a published review: its page, and a PDF where it can be.
+
+    Raises `report.GateError` where a value that must not leave the house is in it.
+    """
+    review = open_review(
+        session_id,
+        data_dir=workspace.path,
+        reports_dir=records.home(reports_dir, lang),
+        lang=lang,
+        notebook="publish",
+    )
+    client_page = report.publish_client(review)
+    if chromium := pdf.browser():
+        pdf.print_pdf(client_page, chromium)
+    return client_page
 
 
 def bring_up_to_date(review: Review) -> None:
@@ -190,7 +214,9 @@ def _keep_failure(work: Path, failed: Path, session_id: str, message: str) -> No
     shutil.rmtree(failed, ignore_errors=True)
     failed.parent.mkdir(parents=True, exist_ok=True)
     records.write(work, {"session_id": session_id, "status": "failed", "message": message})
-    (work / "review.html").unlink(missing_ok=True)
+    for name in PAGES:
+        (work / name).unlink(missing_ok=True)
+    shutil.rmtree(work / "roles", ignore_errors=True)
     work.replace(failed)
 
 
@@ -280,13 +306,12 @@ def _bring_back(work: Path, final: Path) -> None:
 
 
 def _link_languages(reports_dir: Path, session_id: str) -> None:
-    pages = {
-        lang: records.home(reports_dir, lang) / session_id / "review.html"
-        for lang in records.LANGUAGES
-    }
-    if not all(path.exists() for path in pages.values()):
-        return
-    for path, (lang, other) in zip(pages.values(), reversed(pages.items()), strict=True):
-        words, target = path.read_text(encoding="utf-8"), os.path.relpath(other, path.parent)
-        with clean.replacing(path, lasting=True) as linked:
-            linked.write_text(page.linked(words, target, lang), encoding="utf-8")
+    homes = {lang: records.home(reports_dir, lang) / session_id for lang in records.LANGUAGES}
+    for name in PAGES:
+        pages = {lang: home / name for lang, home in homes.items()}
+        if not all(path.exists() for path in pages.values()):
+            continue
+        for path, (lang, other) in zip(pages.values(), reversed(pages.items()), strict=True):
+            words, target = path.read_text(encoding="utf-8"), os.path.relpath(other, path.parent)
+            with clean.replacing(path, lasting=True) as linked:
+                linked.write_text(page.linked(words, target, lang), encoding="utf-8")

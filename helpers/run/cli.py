@@ -105,6 +105,13 @@ def check(**options: object) -> None:
     "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Sessions at once."
 )
 @click.option("--force", is_flag=True, help="Run every step again, changed or not.")
+@click.option(
+    "--audience",
+    type=click.Choice(["team", "client"]),
+    default="team",
+    show_default=True,
+    help="client: also what brands and agencies may see, in client/ beside the report.",
+)
 @json_option
 def run_command(**options: object) -> None:
     """Review SESSION (an id of `fupan sessions`) and publish its report."""

@@ -86,6 +86,7 @@ def run(
     given: tuple[tuple[str, str], ...],
     jobs: int,
     force: bool,
+    audience: str,
     as_json: bool,
 ) -> None:
     """Review SESSION (an id of `fupan sessions`) and publish its report."""
@@ -126,7 +127,33 @@ def run(
                 f"{text.choose(lang, '提示', 'note')}: {_problem(row, lang)}", soft_wrap=True
             )
     failed = any(outcome.status == "failed" for outcome in outcomes)
+    if audience == "client":
+        done = [outcome for outcome in outcomes if outcome.status != "failed"]
+        failed |= not _for_clients(workspace, done, reports_dir, lang, as_json)
     sys.exit(1 if failed or not listed or unread.any() else 0)
+
+
+def _for_clients(
+    workspace: clean.Workspace,
+    outcomes: list[chain.Outcome],
+    reports_dir: Path,
+    lang: str,
+    as_json: bool,
+) -> bool:
+    """Whether all could be made; one that may not go out is said and stops no other."""
+    right = True
+    for outcome in outcomes:
+        try:
+            page = chain.for_client(
+                workspace, outcome.session_id, reports_dir=reports_dir, lang=lang
+            )
+        except (report.GateError, RuntimeError) as error:
+            problems.print(f"fupan: {outcome.session_id}: {error}", soft_wrap=True)
+            right = False
+        else:
+            if not as_json:
+                console.print(f"{page}", soft_wrap=True)
+    return right
 
 
 def sessions(data_dir: Path, reports_dir: Path, as_json: bool) -> None:

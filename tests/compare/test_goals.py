@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from helpers import compare, reference
+from helpers.compare import goals
 from helpers.reference import metrics, schema
 from tests.evening_sessions import REGISTRY, ZONE, evenings, sessions_of
 
@@ -105,3 +106,20 @@ def test_a_goal_is_reached_only_where_that_cannot_turn(
         for final in (False, True)
     ]
     assert states[0] == [session, running, over] and states[1][0] == settled
+
+
+def test_what_is_lacking_is_held_against_past_stretches_as_long():
+    starts = pd.to_datetime(
+        ["2026-01-01", "2026-01-05", "2026-01-09", "2026-01-12", "2026-01-19", "2026-01-21"]
+    ).tz_localize("Asia/Shanghai")
+    names = list("abcdef")
+    sessions = pd.DataFrame({"session_id": names, "started_at": starts})
+    values = pd.DataFrame({"session_id": names, "value": [900.0, 1.0, 20.0, 30.0, 400.0, 5.0]})
+    # back from the 21st in stretches of 8 days: e within the first; b, at its edge, c and d in the
+    # second; a lies before the last whole one, and the session itself counts for none
+    past = goals._past_stretches(values, sessions, starts[-1], pd.Timedelta(days=8))
+    assert list(past) == [400.0, 51.0]
+    longer = goals._past_stretches(values, sessions, starts[-1], pd.Timedelta(days=5))
+    # the 16th to the 21st, the 11th, the 6th, the 1st with its first moment
+    assert list(longer) == [400.0, 30.0, 20.0, 901.0]
+    assert len(goals._past_stretches(values, sessions, starts[0], pd.Timedelta(days=5))) == 0

@@ -1,5 +1,6 @@
 """The page in a real browser asks nothing of the network, fits the screen and is usable by all."""
 
+import os
 import re
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from matplotlib.textpath import TextPath
 from helpers import report
 from helpers.report import charts, index, page
 from helpers.run import pdf
-from tests.conftest import SIZES, chromium_path, outside, until
-from tests.sample_review import built, chart_frames, notebook, result, session, words_of
+from tests.conftest import ARGUMENTS, SIZES, chromium_path, outside, until
+from tests.sample_review import both, built, chart_frames, notebook, result, session, words_of
 
 pytestmark = pytest.mark.browser
 LANGS = ("zh", "en")
@@ -60,6 +61,51 @@ def test_nothing_is_asked_for_nothing_complains_nothing_stands_beside_the_screen
     assert one.evaluate("document.documentElement.lang") == {"zh": "zh-CN", "en": "en"}[name[-2:]]
 
 
+def unfolded(one):
+    """The page with all its chapters open."""
+    one.evaluate("document.querySelectorAll('.chapter').forEach(d => { d.open = true; })")
+    return one
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("lang", LANGS)
+def test_chapters_are_closed_and_every_link_opens_what_holds_its_target(files, opened, lang, size):
+    one = opened(files[lang], size)
+    assert one.eval_on_selector_all(".chapter", "all => all.map(d => d.open)") == [False] * 3
+    assert one.evaluate("document.documentElement.scrollHeight <= 6 * window.innerHeight")
+    links = one.eval_on_selector_all("a[href^='#']", "all => all.map(a => a.getAttribute('href'))")
+    assert len(links) > 8
+    for link in dict.fromkeys(links):
+        one.evaluate("document.querySelectorAll('.chapter').forEach(d => { d.open = false; })")
+        one.evaluate("link => document.querySelector(`a[href='${link}']`).click()", link)
+        until(one, LANDED % link[1:])
+    for place in ("F02-aa11bb", "p04-1"):  # from another page
+        one.goto("about:blank")
+        one.goto(f"{files[lang].as_uri()}#{place}")
+        until(one, LANDED % place)
+
+
+LANDED = """(() => {
+    const target = document.getElementById('%s');
+    const top = target.getBoundingClientRect().top;
+    const end = scrollY + innerHeight >= document.documentElement.scrollHeight - 4;
+    return target.checkVisibility() && top > -4 && top < innerHeight * (end ? 1 : 0.5);
+})()"""
+
+
+def test_a_link_to_a_long_table_unfolds_its_rows_on_a_phone(tmp_path, opened):
+    frame = pd.DataFrame({"name": [f"单 {place}" for place in range(20)]})
+    shown = result(report.table(frame, lang="zh", caption_zh="清单"))
+    path = tmp_path / "long.html"
+    books = {"05_aftersales": notebook(*both("## 哪些超时？", "## Which are late?"), shown)}
+    path.write_text(built("zh", books), encoding="utf-8")
+    one = opened(path, "phone")
+    one.goto("about:blank")
+    one.goto(f"{path.as_uri()}#p05-1")
+    until(one, "document.querySelectorAll('#p05 tbody tr').length === 20")
+    until(one, "[...document.querySelectorAll('#p05 tbody tr')].every(r => r.checkVisibility())")
+
+
 def fonts_of(one, selector: str) -> list[tuple[str, dict[str, int]]]:
     """Of each element that is shown: its text, and how many glyphs of it each font draws."""
     client = one.context.new_cdp_session(one)
@@ -89,7 +135,7 @@ def fonts_of(one, selector: str) -> list[tuple[str, dict[str, int]]]:
 def test_chinese_is_drawn_in_a_font_that_has_it_from_the_first_line(files, opened, name):
     """So is the first text of each size, where a system has no Chinese font of its own."""
     drawn = ":is(h1, h2, h3, p, a, dt, dd, td, th):not(:has(select))"
-    shown = fonts_of(opened(files[name]), drawn)
+    shown = fonts_of(unfolded(opened(files[name])), drawn)
     chinese = [(words, len(re.findall("[\u4e00-\u9fff]", words)), fonts) for words, fonts in shown]
     without = re.compile("(?i)dejavu|liberation|last ?resort|bitstream")
     boxes = [
@@ -150,7 +196,7 @@ def test_the_contents_fold_on_a_phone_and_stand_open_on_a_desk(files, opened):
 
 def test_wide_tables_scroll_in_a_box_of_their_own_on_a_phone(files, opened):
     one = opened(files["zh"], "phone")
-    boxes = one.eval_on_selector_all(
+    boxes = unfolded(one).eval_on_selector_all(
         ".fp-scroll", "all => all.map(b => [b.scrollWidth, b.clientWidth, b.tabIndex])"
     )
     assert all(client <= 390 and place == 0 for _, client, place in boxes)
@@ -159,7 +205,7 @@ def test_wide_tables_scroll_in_a_box_of_their_own_on_a_phone(files, opened):
 def test_the_words_of_a_chart_can_be_read_on_a_phone(files, opened):
     """Charts are drawn for 10 points at their own size: some 9 pixels on a phone."""
     one = opened(files["zh"], "phone")
-    scales = one.eval_on_selector_all(
+    scales = unfolded(one).eval_on_selector_all(
         "figure svg",
         "all => all.map(i => i.getBoundingClientRect().width / i.viewBox.baseVal.width)",
     )
@@ -292,7 +338,7 @@ def test_a_long_table_is_sorted_and_searched_and_on_a_phone_begins_with_its_firs
         ),
         encoding="utf-8",
     )
-    desk, phone = opened(path), opened(path, "phone")
+    desk, phone = unfolded(opened(path)), unfolded(opened(path, "phone"))
 
     def names() -> list[str]:
         return desk.eval_on_selector_all(
@@ -331,7 +377,7 @@ def test_a_section_has_an_address_and_a_table_can_be_taken_along(files, opened):
         "all => all.map(a => [a.hash, a.parentElement.id || a.parentElement.parentElement.id])",
     )
     assert len(links) > 3 and all(link == f"#{place}" for link, place in links)
-    one.locator(".fp-table").first.hover()
+    unfolded(one).locator(".fp-table").first.hover()
     one.locator(".fp-copy").first.click()
     assert one.locator(".fp-copy").first.inner_text() == "已复制"
     one.evaluate(
@@ -349,7 +395,7 @@ def test_a_section_has_an_address_and_a_table_can_be_taken_along(files, opened):
 
 def test_a_figure_fills_the_screen_and_goes_back(files, opened):
     one = opened(files["zh"], "phone")
-    figure = one.locator(".fp-figure").nth(2)
+    figure = unfolded(one).locator(".fp-figure").nth(2)
     small = figure.locator("svg").bounding_box()["width"]
     figure.locator(".fp-enlarge").click()
     assert one.locator("dialog svg").bounding_box()["width"] > 1.5 * small and one.get_attribute(
@@ -368,7 +414,7 @@ def test_a_figure_fills_the_screen_and_goes_back(files, opened):
 def test_the_contents_follow_the_reading(files, opened):
     one = opened(files["zh"])
     assert one.get_attribute(".contents a[aria-current]", "href") == "#summary"
-    one.evaluate(
+    unfolded(one).evaluate(
         "document.documentElement.style.scrollBehavior = 'auto'; "
         "document.querySelector('#p04').scrollIntoView()"
     )
@@ -409,6 +455,7 @@ def test_without_scripts_everything_but_the_code_can_be_read(files, browser):
     context = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844})
     one = context.new_page()
     one.goto(files["zh"].as_uri())
+    one.click("#p04 summary")
     assert one.locator("#p04 svg").first.is_visible() and one.locator(".cards").is_visible()
     context.close()
 
@@ -432,3 +479,75 @@ def test_a_machine_without_chinese_fonts_still_shows_every_character(files, open
         letters,
     )
     assert {round(width) for width in widths} == {32}
+
+
+@pytest.fixture(scope="module")
+def bare_browser(browser, tmp_path_factory):
+    """A Chromium of a machine whose only font is DejaVu, as of a bare server."""
+    fonts = [*Path("/usr/share/fonts").rglob("DejaVuSans*.ttf")]
+    if not fonts:
+        pytest.skip("no DejaVu fonts on this machine")
+    folder = tmp_path_factory.mktemp("fontconfig")
+    for font in fonts:
+        (folder / font.name).symlink_to(font)
+    conf = folder / "fonts.conf"
+    conf.write_text(
+        f"<fontconfig><dir>{folder}</dir><cachedir>{folder}/cache</cachedir></fontconfig>"
+    )
+    one = browser.browser_type.launch(
+        executable_path=chromium_path(),
+        args=ARGUMENTS,
+        env={**os.environ, "FONTCONFIG_FILE": str(conf)},
+    )
+    yield one
+    one.close()
+
+
+SHAPED_ANEW = """async selector => {
+    await document.fonts.ready;
+    for (const one of document.querySelectorAll(selector)) {
+        one.style.fontFamily = '"Fupan Sans SC", serif';
+        one.getBoundingClientRect();
+        one.style.fontFamily = '"Fupan Sans SC", sans-serif';
+    }
+}"""
+CHARACTERS = """selector => [...document.querySelectorAll(selector)].slice(0, 3).flatMap(one => {
+    const words = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (words.nextNode()) {
+        for (let place = 0; place < words.currentNode.length; place += 1) {
+            const range = document.createRange();
+            range.setStart(words.currentNode, place);
+            range.setEnd(words.currentNode, place + 1);
+            const { x, y, width, height } = range.getBoundingClientRect();
+            const mark = range.toString();
+            if (mark >= "\u4e00" && mark <= "\u9fff" && width) {
+                found.push([mark, { x, y: y + scrollY, width, height }]);
+            }
+        }
+    }
+    return found;
+})"""
+
+
+@pytest.mark.parametrize("size", ["desk", "phone"])
+@pytest.mark.parametrize(
+    "name, selector", [("zh", "h1, .contents summary, .card .name"), ("index_zh", "h1, th")]
+)
+def test_text_is_painted_where_no_font_of_the_machine_has_chinese(
+    files, bare_browser, name, selector, size
+):
+    """What was shaped before the font arrived is painted as what is shaped after it."""
+    width, height = SIZES[size]
+    context = bare_browser.new_context(viewport={"width": width, "height": height}, offline=True)
+    one = context.new_page()
+    one.goto(files[name].as_uri())
+    until(one, "document.fonts.status === 'loaded'")
+    characters = one.evaluate(CHARACTERS, selector)
+    assert len(characters) > 8
+    first = [one.screenshot(clip=place, full_page=True) for _, place in characters]
+    one.evaluate(SHAPED_ANEW, selector)
+    again = [one.screenshot(clip=place, full_page=True) for _, place in characters]
+    boxes = [mark for (mark, _), a, b in zip(characters, first, again, strict=True) if a != b]
+    context.close()
+    assert boxes == []

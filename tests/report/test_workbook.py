@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from helpers import reference, report
 from helpers.core import privacy
 from helpers.report import gate, page, parts, workbook
-from tests.sample_review import NAN, both, drawn, notebook, result, results, screen
+from tests.report.test_brief import made
+from tests.sample_review import NAN, both, drawn, notebook, result, results
 
 REGISTRY = reference.registry()
 HOSTILE = [
@@ -180,18 +181,28 @@ def test_every_chart_is_a_picture_of_its_own():
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
-def test_the_words_for_a_chat_are_those_of_the_first_screen(lang):
-    first = screen(lang)
-    said = workbook.chat(first, lang=lang)
-    wanted = [
-        first["title"],
-        *first["facts"],
-        *(goal["words"] for goal in first["goals"]),
-        *(one["words"] for one in [*first["findings"], *first["actions"]]),
-        first["quality"]["light"],
-    ]
-    assert (
-        all(words in said for words in wanted) and len(said) < 1500 and privacy.hide(said) == said
-    )
-    empty = workbook.chat(screen(lang, {}), lang=lang)
+def test_the_words_for_a_chat_are_those_of_the_first_layer_and_fit_a_message(lang):
+    findings = results()["findings"].assign(metric="", value=1.0, baseline=2.0)
+    layer = made(lang, findings=findings)
+    words = workbook.chat(layer, lang=lang)
+    wanted = [layer["title"], layer["facts"][-1], layer["goals"][0]["words"]]
+    wanted += [line["words"] for line in [*layer["matters"], *layer["actions"]]]
+    assert all(one in words for one in wanted) and len(words) <= 600
+    assert privacy.hide(words) == words
+    long = {**layer, "matters": [{**layer["matters"][0], "words": "很长的话" * 100}] * 5}
+    cut = workbook.chat(long, lang=lang)
+    assert len(cut) <= 600 and cut.count("很长的话") > 10 and layer["actions"][0]["words"] in cut
+    empty = workbook.chat(made(lang, **dict.fromkeys(results(), pd.DataFrame())), lang=lang)
     assert {"zh": "没有需要改的事项", "en": "Nothing that needs to be changed"}[lang] in empty
+
+
+@pytest.mark.parametrize(
+    "line, width, words",
+    [
+        ("卖了 ¥14,115，目标 ¥16,300", 30, "卖了 ¥14,115，目标 ¥16,300"),
+        ("卖了 ¥14,115，目标 ¥16,300", 18, "卖了 ¥14,115，目标…"),
+        ("it ends at about ¥313,875 in all", 24, "it ends at about…"),
+    ],
+)
+def test_no_line_of_a_chat_ends_within_a_figure(line, width, words):
+    assert workbook._cut(line, width) == words

@@ -4,6 +4,7 @@ code.addEventListener("click", () => {
   const shown = root.classList.toggle("with-code");
   code.setAttribute("aria-pressed", String(shown));
   code.textContent = shown ? code.dataset.hide : code.dataset.show;
+  if (shown) for (const chapter of document.querySelectorAll(".chapter")) chapter.open = true;
 });
 const contents = document.getElementById("contents");
 const wide = window.matchMedia("(min-width: 68em)");
@@ -14,12 +15,43 @@ contents.addEventListener("click", (event) => {
   if (event.target.closest("a") && !wide.matches) contents.open = false;
 });
 
+/* A link opens the chapter and the rows that fold its target away, and goes there: within the page, and from another one. */
+const MARGIN = 8;
+const rowsUnfolded = (target) => {
+  target.closest("tr")?.removeAttribute("hidden");
+  const tables = [target.closest("table")];
+  if (/^H[3-6]$/.test(target.tagName)) {
+    let next = (target.closest(".fp-text") ?? target).nextElementSibling;
+    for (; next && !next.querySelector("h2, h3, h4"); next = next.nextElementSibling) tables.push(...next.querySelectorAll("table"));
+  }
+  for (const table of tables) table?.closest(".fp-table")?.querySelector(".fp-all")?.click();
+};
+const reveal = (hash) => {
+  const target = hash.length > 1 && document.getElementById(decodeURIComponent(hash.slice(1)));
+  if (!target) return;
+  const inside = target.matches(".part") ? target.querySelector(".chapter") : null;
+  for (let folded = inside ?? target.closest("details"); folded; folded = folded.parentElement.closest("details")) {
+    if (folded.id !== "contents") folded.open = true;
+  }
+  rowsUnfolded(target);
+  /* a table that becomes cards as it opens moves what is below it */
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    target.scrollIntoView({ behavior: "instant" });
+    if (Math.abs(target.getBoundingClientRect().top) > window.innerHeight) setTimeout(() => target.scrollIntoView({ behavior: "instant" }), MARGIN);
+  }));
+};
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href^='#']");
+  if (link) reveal(link.hash);
+});
+window.addEventListener("hashchange", () => reveal(location.hash));
+
 /* The contents follow the reading: the last heading above the upper third of the screen is the current one. */
 const links = new Map([...contents.querySelectorAll("a")].map((link) => [document.getElementById(link.hash.slice(1)), link]));
 const headings = [...links.keys()];
 let current = null;
 const follow = () => {
-  const passed = headings.filter((heading) => heading.getBoundingClientRect().top < window.innerHeight / 3);
+  const passed = headings.filter((heading) => heading.checkVisibility() && heading.getBoundingClientRect().top < window.innerHeight / 3);
   const link = links.get(passed.at(-1) ?? headings[0]);
   if (link === current) return;
   current?.removeAttribute("aria-current");
@@ -72,7 +104,9 @@ for (const [box, table] of boxes) {
     head.append(sort);
   }
   if (wider.has(box)) asCards(table, heads);
-  table.closest("details")?.addEventListener("toggle", () => { if (tooWide(box, table)) asCards(table, heads); });
+  for (let folded = table.closest("details"); folded; folded = folded.parentElement.closest("details")) {
+    folded.addEventListener("toggle", () => { if (tooWide(box, table)) asCards(table, heads); });
+  }
   let more = null;
   if (rows.length > LONG) {
     const search = document.createElement("input");
@@ -92,12 +126,12 @@ for (const [box, table] of boxes) {
 }
 
 /* Each section has an address that can be passed on; each table can be taken along, as it is sorted and searched, into a spreadsheet. */
-for (const heading of document.querySelectorAll(".part > h2, .part [id^=p0]:is(h3, h4)")) {
+for (const heading of document.querySelectorAll(".part, .part [id^=p0]:is(h3, h4)")) {
   const here = document.createElement("a");
   here.className = "fp-here";
-  here.href = `#${heading.id || heading.parentElement.id}`;
+  here.href = `#${heading.id}`;
   here.textContent = "#";
-  here.setAttribute("aria-label", say("本节的链接：", "Link to this section: ") + heading.textContent);
+  here.setAttribute("aria-label", say("本节的链接：", "Link to this section: ") + (heading.querySelector("h2") ?? heading).textContent);
   heading.append(here);
 }
 for (const figure of document.querySelectorAll(".fp-table")) {
@@ -138,6 +172,16 @@ for (const figure of document.querySelectorAll(".fp-figure")) {
 }
 window.addEventListener("beforeprint", () => {
   if (large.open) large.close();
-  for (const one of document.querySelectorAll("details")) one.open = true;
+  for (const one of document.querySelectorAll("details:not([open])")) {
+    one.open = true;
+    one.dataset.printed = "";
+  }
   for (const one of document.querySelectorAll("tr[hidden]")) one.hidden = false;
 });
+window.addEventListener("afterprint", () => {
+  for (const one of document.querySelectorAll("details[data-printed]")) {
+    one.open = false;
+    delete one.dataset.printed;
+  }
+});
+reveal(location.hash);
