@@ -23,6 +23,7 @@ from helpers.compare.bases import (
 from helpers.compare.course import course_breaks, course_note
 from helpers.compare.days import festival_of
 from helpers.compare.events import coinciding, event_windows, since_baseline
+from helpers.compare.forecast import Course, ahead, alike
 from helpers.compare.goals import GOAL_PLACE, GOAL_STATES, goal_completion
 from helpers.compare.logged import effect_sentences, effects
 from helpers.compare.odd_sessions import oddities
