@@ -149,8 +149,8 @@ def _recent_prior(x: np.ndarray, n: np.ndarray) -> stats.Prior:
     _, keep, beyond, weight = min(ways, key=lambda way: way[0])
     x_all, n_all = (_decayed(values, keep)[-1] for values in (x, n))
     mean, free = (x_all + 0.5) / (n_all + 1), weight.sum() ** 2 / (weight**2).sum()
-    known = FEW_SESSIONS * stats.PRIOR_CV**2 + free * max(weight @ beyond / weight.sum(), 0.0)
-    variance = mean**2 * known / (FEW_SESSIONS + free) + mean * (1 - mean) / n_all
+    steadied = FEW_SESSIONS * stats.PRIOR_CV**2 + free * max(weight @ beyond / weight.sum(), 0.0)
+    variance = mean**2 * steadied / (FEW_SESSIONS + free) + mean * (1 - mean) / n_all
     return stats.Prior(float(mean), float(max(mean * (1 - mean) / variance - 1, 1e-6)))
 
 

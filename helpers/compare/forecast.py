@@ -172,11 +172,11 @@ def ahead(
     """
     past = np.asarray(past, dtype=float)
     weeks = (course.days - course.days[past.size - 1]) / 7
-    growing, own = np.outer(weeks, weeks), np.eye(weeks.size) + DIFFUSE * course.level
+    growing, levelled = np.outer(weeks, weeks), np.eye(weeks.size) + DIFFUSE * course.level
     lasting = [(0.0, 1.0), *((level, power) for level in LEVELS[1:] for power in LASTING)]
     tried, prior = [], []
     for level, power in lasting:
-        levels = own + level * course.near**power
+        levels = levelled + level * course.near**power
         for here in PLACES:
             for growth in GROWTHS:
                 tried.append(_try(past, levels + here * course.place + growth * growing))

@@ -82,7 +82,7 @@ def back_tested(
 
 
 def scores(tested: pd.DataFrame) -> pd.DataFrame:
-    """By day: how many final amounts lie inside, how wide it is and how far off, of what was paid."""
+    """By day: share of final amounts inside, width and error of the interval, of what was paid."""
     known = tested.dropna(subset=["lower"])
     return (
         pd.DataFrame(

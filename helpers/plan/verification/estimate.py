@@ -60,14 +60,14 @@ def _gap(
     Without a course the mean before is expected, and the bounds are those of t. Bounds are `nan`
     where nothing varied. `course` has a place for the flagged session only if `bad` is known.
     """
-    own = x0[_counted(len(x0), course)]
-    sd, n = float(own.std(ddof=1)), len(own)
+    alike = x0[_counted(len(x0), course)]
+    sd, n = float(alike.std(ddof=1)), len(alike)
     if not sd > NO_VARIATION:
-        return np.array([x1.mean() - own.mean(), np.nan, np.nan]), sd
+        return np.array([x1.mean() - alike.mean(), np.nan, np.nan]), sd
     per_session = np.sqrt(1 / len(x1) + 1 / n)
     if course is None:
         half = distributions.t.ppf(1 - error / 2, n - 1) * sd * per_session
-        return x1.mean() - own.mean() + np.array([0.0, -half, half]), sd
+        return x1.mean() - alike.mean() + np.array([0.0, -half, half]), sd
     reach = FARTHEST * x0.std(ddof=1)
     bad = np.clip(bad, x0.mean() - reach, x0.mean() + reach)
     past = np.r_[x0, bad] if np.isfinite(bad) else x0
