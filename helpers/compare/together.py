@@ -20,6 +20,7 @@ from helpers.core import findings, stats, text
 FEWEST_PARTS = 3
 FEWEST_EVENTS = 5.0  # of a part in a session; fewer say nothing of its rate
 FEWEST_PAST = 5  # sessions with a part
+LARGE = 0.8  # of what was to be expected: a fall worth saying though not out of the ordinary
 NEARLY_ALL = 0.8  # of the weight must have moved one way
 MOST_WEIGHT = 0.34  # of one part: what one part did alone is no common move
 # rates that parts may share: part, whole, value, metric
@@ -131,7 +132,7 @@ def together(
         moved = moves.loc[session_id] - expected
         side = np.sign(common.iloc[-1] - expected)
         ratio = float(np.exp(common.iloc[-1] - expected))
-        exposed = people.sum(axis=1)
+        exposed = people.loc[common.index].sum(axis=1)
         table.append(
             {
                 "dimension": part,
@@ -164,9 +165,12 @@ def together_findings(
 ) -> pd.DataFrame:
     """One finding per rate that fell in all parts alike, with what that came to in money.
 
-    Money is what was paid times what the step lacked, the others as they were.
+    Money is what was paid times what the step lacked, the others as they were. A large fall of
+    every part that ordinary sessions have, too, is said with how many of them do, without verdict:
+    large in money and out of the ordinary are two questions.
     """
-    fell = moved[moved["verdict"] == "worse"]
+    large = (moved["same_way"] == moved["parts"]) & (moved["ratio"] <= LARGE)
+    fell = moved[(moved["verdict"] == "worse") | large]
     rows = [_finding(row, session, registry[row.metric], currency) for row in fell.itertuples()]
     return findings.frame(rows)
 
@@ -187,24 +191,38 @@ def _finding(
         if np.isfinite(stake)
         else ("", "")
     )
+    so_low = text.percent(row.p_value, 0)
+    worse = row.verdict == "worse"
+    so_zh, so_en = (
+        (
+            "单看哪一个都可能是正常起伏，一起降就不是：先查它们共有的东西，别逐个去改。",
+            " Each by itself may be an ordinary dip, all at once are not: look for what they have "
+            "in common first.",
+        )
+        if worse
+        else (
+            f"照以往的起伏，约 {so_low} 的场次会这么低，还算不上异常；但这一步差得多，"
+            "值得先看一眼。",
+            f" As sessions vary, about {so_low} are this low, so it is not out of the ordinary; "
+            "but much is missing at this step, and it deserves a look.",
+        )
+    )
     return findings.make(
         notebook="03_compare",
         dimension=metric.group,
         metric=row.metric,
         slice_id=f"together {row.dimension}",
-        verdict="worse",
+        verdict=row.verdict,
         p_adjusted=row.p_adjusted,
-        money_at_stake=stake,
+        money_at_stake=stake if worse else np.nan,
         sentence_zh=(
             f"{row.parts} {parts_zh}里有 {row.same_way} 个的{metric.zh}比按平时推算的低，合起来是"
             f"平时的 {share}（没出问题时在 {bounds} 之间），到这一步之前的人数是平时的 {more}。"
-            f"{of_money[0]}单看哪一个都可能是正常起伏，一起降就不是：先查它们共有的东西，"
-            "别逐个去改。"
+            f"{of_money[0]}{so_zh}"
         ),
         sentence_en=(
             f"{metric.en}: {row.same_way} of {row.parts} {parts_en} were below what their past "
             f"lets one expect, together {share} of it (between {bounds} where nothing is wrong), "
-            f"with {more} of the usual people before the step.{of_money[1]} Each by itself may be "
-            "an ordinary dip, all at once are not: look for what they have in common first."
+            f"with {more} of the usual people before the step.{of_money[1]}{so_en}"
         ),
     )

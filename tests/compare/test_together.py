@@ -67,3 +67,17 @@ def test_the_finding_says_how_many_of_how_many_and_what_it_came_to():
     ratio = table.set_index("metric").loc["exposure_view_rate", "ratio"]
     assert row["money_at_stake"] == pytest.approx(10_000 * (1 / ratio - 1))
     assert "7 个来源里有 7 个" in row["sentence_zh"] and "7 of 7 sources" in row["sentence_en"]
+
+
+def test_a_large_fall_that_ordinary_sessions_have_too_is_said_without_a_verdict():
+    """All seven at 0.7 of the usual, one session in eight being so low: no finding of its own."""
+    sessions, tables = even((2 / 3,) * 7)
+    row = told(tables, sessions).reset_index().iloc[:1]
+    row = row.assign(metric="exposure_view_rate", ratio=0.7, p_value=0.12, verdict="cannot_tell")
+    session = pd.Series({"paid_amount": 7_000.0})
+    made = compare.together_findings(row, session, registry=reference.registry()).iloc[0]
+    assert made["verdict"] == "cannot_tell" and np.isnan(made["money_at_stake"])
+    assert "约 12% 的场次会这么低" in made["sentence_zh"] and "3,000" in made["sentence_zh"]
+    assert "about 12% are this low" in made["sentence_en"]
+    small = compare.together_findings(row.assign(ratio=0.9), session, registry=reference.registry())
+    assert small.empty
