@@ -213,12 +213,20 @@ def digits_alone(cells: pd.Series) -> pd.Series:
     return pd.Series(plain.to_numpy(zero_copy_only=False), index=cells.index)
 
 
+def same_digits(cells: pd.Series) -> int | None:
+    """Of how many digits each text is, where all are of so many digits alone; else None."""
+    texts = to_arrow(cells)
+    length = pc.min_max(pc.binary_length(texts))
+    if length["min"] != length["max"] or not pc.all(pc.ascii_is_decimal(texts)).as_py():
+        return None
+    return length["max"].as_py()
+
+
 def count_different(cells: pd.Series) -> int:
     """How many texts there are that differ; those of up to 19 digits are compared as numbers."""
-    texts = to_arrow(cells.dropna())
-    length = pc.min_max(pc.binary_length(texts))
-    plain = length["min"] == length["max"] and (length["max"].as_py() or 20) < 20
-    if plain and pc.all(pc.ascii_is_decimal(texts)).as_py():
+    cells = cells.dropna()
+    texts = to_arrow(cells)
+    if (same_digits(cells) or 20) < 20:
         texts = pc.cast(texts, pa.uint64())
     return len(pc.unique(texts))
 

@@ -113,20 +113,22 @@ def repeated_amounts(
     """
     repeated = Repeated({}, [], [])
     table = reference.tables()[block.export.table]
-    if lines is None or "order_id" not in values or all_differ(values["order_id"]):
+    paying = [name for name in table.shared if table.columns[name].line in _PAYMENTS]
+    paying = [name for name in paying if name in values]
+    if lines is None or not paying:
         return repeated
-    of_line = _lines(values, table)
-    if of_line is None:
+    first = _lines({name: cells.iloc[:_SAMPLE] for name, cells in values.items()}, table, lines)
+    if first is None:
         return repeated
-    if len(lines.line):  # rows that hold several lines were shared already
-        row = pd.Series(joined_lines.row_of(of_line.index, lines.step), index=of_line.index)
-        of_line = of_line[~row.duplicated(keep=False)]
+    # the first lines of most exports tell otherwise
+    paying = [name for name in paying if not _are_own(_stated(first, values[name]))]
+    if not paying or all_differ(values["order_id"]):
+        return repeated
+    of_line = _lines(values, table, lines)
     several = of_line[of_line["order"].duplicated(keep=False)]
     worth = None
-    paying = [name for name in table.shared if table.columns[name].line in _PAYMENTS]
-    for name in [name for name in paying if name in values]:
-        amount = values[name].loc[several.index]
-        stated = several.assign(amount=amount)[amount.notna()]
+    for name in paying:
+        stated = _stated(several, values[name])
         if not _is_repeated(stated):
             continue
         worth = _worth(block, cells, several) if worth is None else worth
@@ -152,8 +154,13 @@ def repeated_amounts(
     return repeated
 
 
-def _lines(values: dict[str, pd.Series], table: reference.Table) -> pd.DataFrame | None:
-    """Order, product and pieces of each line; None where a table or export has no such lines."""
+def _lines(
+    values: dict[str, pd.Series], table: reference.Table, lines: joined_lines.Lines
+) -> pd.DataFrame | None:
+    """Order, product and pieces of each line; None where a table or export has no such lines.
+
+    Rows that hold several lines are none of these: their amounts were shared already.
+    """
     products = [name for name in ("product_id", "product_name") if name in values]
     if not table.shared or "order_id" not in values or not products:
         return None
@@ -161,19 +168,36 @@ def _lines(values: dict[str, pd.Series], table: reference.Table) -> pd.DataFrame
     for name in products[1:]:
         product = product.fillna(values[name].astype("str"))
     pieces = values["qty"].fillna(1).clip(lower=1) if "qty" in values else 1.0
-    return pd.DataFrame({"order": values["order_id"], "product": product, "qty": pieces})
+    of_line = pd.DataFrame({"order": values["order_id"], "product": product, "qty": pieces})
+    if not len(lines.line):
+        return of_line
+    row = pd.Series(joined_lines.row_of(of_line.index, lines.step), index=of_line.index)
+    return of_line[~row.duplicated(keep=False)]
+
+
+def _stated(of_line: pd.DataFrame, amounts: pd.Series) -> pd.DataFrame:
+    """The lines that state an amount, with it."""
+    return of_line.assign(amount=amounts.loc[of_line.index]).dropna(subset="amount")
+
+
+def _of_several(stated: pd.DataFrame) -> pd.DataFrame:
+    """The least and the most that lines of each paid order of several products state."""
+    by_order = stated.groupby("order")
+    most, products = by_order["amount"].max(), by_order["product"].nunique()
+    several = (products > 1) & (most > 0)
+    return pd.DataFrame({"least": by_order["amount"].min(), "most": most})[several]
+
+
+def _are_own(stated: pd.DataFrame) -> bool:
+    """Whether the lines of some order of several products state different amounts."""
+    several = _of_several(stated)
+    return bool((several["least"] != several["most"]).any())
 
 
 def _is_repeated(stated: pd.DataFrame) -> bool:
     """Whether the lines of every order of several products state one amount."""
-    several = pd.Series(dtype=bool)
-    for rows in (stated.iloc[:_SAMPLE], stated):  # the first lines of most exports tell otherwise
-        by_order = rows.groupby("order")
-        least, most = by_order["amount"].min(), by_order["amount"].max()
-        several = (by_order["product"].nunique() > 1) & (most > 0)
-        if (least != most)[several].any():
-            return False
-    return bool(several.sum() >= _FEWEST_ORDERS)
+    several = _of_several(stated)
+    return len(several) >= _FEWEST_ORDERS and bool((several["least"] == several["most"]).all())
 
 
 def _worth(block: Block, cells: BlockCells, several: pd.DataFrame) -> pd.Series:

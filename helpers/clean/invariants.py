@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from helpers import reference
 from helpers.clean.assemble import Context
+from helpers.clean.cells import same_digits
 from helpers.clean.history import TRACE
 from helpers.clean.keys import KeptRows
 from helpers.core import text
@@ -280,6 +281,9 @@ def _id_length(rule: Invariant, done: KeptRows, frame: pd.DataFrame) -> Compared
         ids = frame[field].dropna() if field in frame else pd.Series(dtype="str")
         if ids.empty:
             continue
+        if same_digits(ids):
+            count[field] = len(ids)
+            continue
         lengths = ids.str.len().where(ids.str.isdigit(), 0)
         usual = lengths.mode().iloc[0]
         few = lengths != usual
@@ -300,7 +304,8 @@ def _id_length(rule: Invariant, done: KeptRows, frame: pd.DataFrame) -> Compared
         )
     if not count:
         return "several_lengths" if several else "no_column"
-    return Compared(pd.concat(off, ignore_index=True), count, None)
+    none = pd.DataFrame({"row": [], "field": [], "stated": [], "counted": [], "id": []})
+    return Compared(pd.concat(off, ignore_index=True) if off else none, count, None)
 
 
 def _id_words(pair: pd.Series, zh: str, en: str) -> tuple[str, str]:
@@ -446,11 +451,12 @@ def _refunds(
     """What was paid back for each line or order against what was paid for it."""
     (column,) = rule.columns[table]
     back = tables[table]
+    given_back = back[column].gt(0) & back[level].notna()
     if table == "aftersales":
-        back = back[back["status"].eq("succeeded")]
-    back = back[back[column].gt(0) & back[level].notna()]
-    if back.empty or tables["orders"].empty:
+        given_back &= back["status"].eq("succeeded")
+    if not given_back.any() or tables["orders"].empty:
         return _NO_PAIRS
+    back = back[given_back]
     key = ["platform", level]
     lines = tables["orders"][["platform", "order_id", "line_id", "paid", "session_id"]]
     lines = lines[lines[level].isin(back[level]) & lines["paid"].notna()]
@@ -484,10 +490,10 @@ def _order_lines(rule: Invariant, table: str, tables: Mapping[str, pd.DataFrame]
     """Orders of exports with a row per order against the lines that other exports give of them."""
     (column,) = rule.columns[table]
     whole, key = tables["whole orders"], ["platform", "order_id"]
-    lines = tables[table]
-    lines = lines[lines["order_id"].isin(whole["order_id"])]
-    if lines.empty:
+    of_whole = tables[table]["order_id"].isin(whole["order_id"])
+    if not of_whole.any():
         return _NO_PAIRS
+    lines = tables[table][of_whole]
     by_order = lines.groupby(key, sort=False)
     sums = by_order.agg(lines=("line_id", "size"), session_id=_FIRST_SESSION)
     sums["counted"] = by_order[column].sum(min_count=1)

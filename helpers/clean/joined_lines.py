@@ -144,8 +144,8 @@ def _marks(cells: pd.Series) -> pd.Series:
     values, places = distinct(cells)
     is_plain = isinstance(values.dtype, pd.StringDtype)
     texts = values if is_plain else values[is_text(values)].astype("str")
-    texts = texts.str.strip(_EDGE)
     texts = texts[~digits_alone(texts)]  # what nearly all are
+    texts = texts.str.strip(_EDGE)
     likely = filled(texts[texts.str.contains(_ANY, na=False)]).dropna()
     mark_of = {at: mark for at, value in likely.items() if (mark := _mark(value))}
     marks = pd.Series(mark_of, dtype="object").reindex(values.index)

@@ -556,7 +556,8 @@ def _in_column(cells: pd.Series, name: str, *, is_id: bool, is_key: bool) -> pd.
     if is_key:
         hit = cells[~cells.str.fullmatch("[0-9a-f]{16}")].map(lambda words: NOT_HASHED)
     else:
-        different = cells if is_id else pd.Series(cells.unique(), dtype="str")  # ids hardly repeat
+        # ids hardly repeat, and nearly all are digits alone
+        different = cells[~cells.str.isdigit()] if is_id else pd.Series(cells.unique(), dtype="str")
         likely = different[
             different.str.contains(_IN_IDS if is_id else LIKELY.pattern, regex=True)
         ].unique()
