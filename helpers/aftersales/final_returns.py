@@ -1,5 +1,6 @@
 """What a young session's returns will come to: the final refund rate and net amount to expect."""
 
+import itertools
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -10,10 +11,16 @@ from scipy import stats as special
 from helpers.aftersales.order_lines import DAY, known_at, mean_age, price_cuts
 from helpers.aftersales.refund_delay import FEWEST_FOR_CURVE, Maturity, delay_curve, maturity
 from helpers.aftersales.refund_rates import rates_at_age
-from helpers.core import findings, stats, text
+from helpers.core import findings, others, stats, text
 
 # weight of the account's own past rate, in order lines (methods: tried on simulated sessions)
 SHRINK_ORDERS = 60.0
+HALVED = (4.0, 12.0, 60.0)  # sessions after which one counts half
+SCORED = 12.0  # of its errors
+LOOKED_AT = 120  # sessions
+LATE, EARLIER = 8, 40  # sessions whose levels are held against each other
+MOVED_ERROR = 0.01  # with which returns that did not change are called changed
+FEW_SESSIONS = 4.0  # that the usual variation (`stats.PRIOR_CV`) counts for
 ESTIMATE = ["expected", "lower", "upper"]
 CHANNELS = ("all", "before_shipping", "after_shipping")
 NEEDED = ["session_id", "paid", "paid_at", "refunded", "refunded_at", "before_shipping"]
@@ -100,14 +107,85 @@ def _bands(prices: pd.Series, cuts: list[float]) -> pd.Series:
     return pd.Series(np.searchsorted(cuts, prices.fillna(0), side="right"), index=prices.index)
 
 
-def _prior(history: pd.DataFrame, as_of: pd.Timestamp, window_days: float) -> stats.Prior:
-    """The final rate of the account's old sessions and what it weighs; `nan` under 30 lines."""
-    old = rates_at_age(history, age_days=window_days, as_of=as_of)
-    if old["n"].sum() < FEWEST_FOR_CURVE:
+def _counted(
+    history: pd.DataFrame, curve: pd.DataFrame, as_of: pd.Timestamp, window_days: float
+) -> pd.DataFrame:
+    """Refunds (x) of sessions, oldest first, and of how many lines (n), as far as they are mature.
+
+    A younger session's lines count by the share of refunds that has come at its age (n x F).
+    """
+    in_session = history["session_id"].notna()
+    lines = history[in_session]
+    late = lines["refunded_at"] - lines["paid_at"] > window_days * DAY
+    lines = lines.assign(age=(as_of - lines["paid_at"]) / DAY, x=lines["refunded"] & ~late)
+    by_session = lines.groupby("session_id", observed=True, sort=False)
+    table = by_session.agg(first=("paid_at", "min"), age=("age", "mean"), x=("x", "sum"))
+    table["n"] = by_session.size() * np.interp(
+        table["age"],
+        [*curve["day"], window_days],
+        [*curve["share"], 1.0],
+        left=0.0,
+    )
+    table["n"] = table[["n", "x"]].max(axis=1)
+    return table[table["n"] >= 1].sort_values("first")[["x", "n"]]
+
+
+def _recent_prior(x: np.ndarray, n: np.ndarray) -> stats.Prior:
+    """What past sessions say of the next one's rate where recent ones count for more.
+
+    How much more (`HALVED`) is what would have foretold the last sessions best; its errors with
+    them, beyond those of drawing lines, are how far the next one may lie off.
+    """
+    ways, size = [], n[1:] / (n[1:] + n[1:].mean())
+    for halved in HALVED:
+        keep = 0.5 ** (1 / halved)
+        x_before, n_before = (_decayed(values, keep) for values in (x, n))
+        mean = (x_before[:-1] + 0.5) / (n_before[:-1] + 1)
+        off = (x / n)[1:] - mean
+        noise = mean * (1 - mean) * (1 / n[1:] + 1 / (n_before[:-1] + 1))
+        weight = size * 0.5 ** (np.arange(len(off))[::-1] / SCORED)
+        errors = float(weight @ off**2 / weight.sum())
+        ways.append((errors, keep, (off**2 - noise) / mean**2, weight))
+    _, keep, beyond, weight = min(ways, key=lambda way: way[0])
+    x_all, n_all = (_decayed(values, keep)[-1] for values in (x, n))
+    mean, free = (x_all + 0.5) / (n_all + 1), weight.sum() ** 2 / (weight**2).sum()
+    steadied = FEW_SESSIONS * stats.PRIOR_CV**2 + free * max(weight @ beyond / weight.sum(), 0.0)
+    variance = mean**2 * steadied / (FEW_SESSIONS + free) + mean * (1 - mean) / n_all
+    return stats.Prior(float(mean), float(max(mean * (1 - mean) / variance - 1, 1e-6)))
+
+
+class Moved(NamedTuple):
+    """Final rates of the last sessions and of those before them where these differ, else `nan`."""
+
+    recent: float
+    earlier: float
+
+
+def _moved(sessions: pd.DataFrame) -> Moved:
+    """Whether returns are at another level of late; sessions are cases, as each has its own."""
+    last = sessions.tail(LATE + EARLIER).reset_index(drop=True)
+    last = last.rename(columns={"x": "numerator", "n": "denominator"}).assign(
+        session_id=last.index, late=last.index >= len(last) - LATE
+    )
+    table = others.between_sessions(last, by=["late"], confidence=1 - MOVED_ERROR)
+    late = table[table["late"] & (table["p_value"] <= MOVED_ERROR)]
+    if late.empty or late["standing"].iloc[0] not in ("above", "below"):
+        return Moved(np.nan, np.nan)
+    return Moved(float(late["rate"].iloc[0]), float(late["others_rate"].iloc[0]))
+
+
+def _decayed(values: np.ndarray, keep: float) -> np.ndarray:
+    """Sums of the values so far, each session counting `keep` times what the next one does."""
+    return np.array(list(itertools.accumulate(values, lambda total, new: total * keep + new)))
+
+
+def _prior(sessions: pd.DataFrame) -> stats.Prior:
+    """The final rate of the account's next session and what it weighs; `nan` under 30 lines."""
+    if sessions["n"].sum() < FEWEST_FOR_CURVE:
         return stats.Prior(np.nan, np.nan)
-    if len(old) < 3:
-        return stats.Prior(old["refunded"].sum() / old["n"].sum(), SHRINK_ORDERS)
-    return stats.session_prior(old["refunded"], old["n"])
+    if len(sessions) < 3:
+        return stats.Prior(sessions["x"].sum() / sessions["n"].sum(), SHRINK_ORDERS)
+    return _recent_prior(*(sessions[name].to_numpy(float)[-LOOKED_AT:] for name in ("x", "n")))
 
 
 def _channel(lines: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -120,25 +198,27 @@ def _channel(lines: pd.DataFrame, name: str) -> pd.DataFrame:
 def _part(
     lines: pd.DataFrame,
     history: pd.DataFrame,
-    curves: Mapping[str, Maturity],
+    curves: Mapping[str, tuple[pd.DataFrame, Maturity]],
     *,
     as_of: pd.Timestamp,
     window_days: float,
     confidence: float,
-) -> dict[str, Expected]:
+) -> tuple[dict[str, Expected], Rest]:
+    """What each channel's refunds will come to, and those still to come of both."""
     n, levels, rests = len(lines), {}, {}
-    for name, curve in curves.items():
+    for name, (days, curve) in curves.items():
         refunded = _channel(lines, name)["refunded"].sum()
-        prior = _prior(_channel(history, name), as_of, window_days)
+        prior = _prior(_counted(_channel(history, name), days, as_of, window_days))
         levels[name] = refunded, n, curve.share, prior
         rests[name] = to_come(*levels[name], seen=curve.refunds)
     both = Rest(*np.sum([rests["before_shipping"], rests["after_shipping"]], axis=0))
     if np.isfinite(both.mean):
         rests["all"] = both
-    return {
+    expected = {
         name: expected_rate(*level, rest=rests[name], confidence=confidence)
         for name, level in levels.items()
     }
+    return expected, rests["all"]
 
 
 def expected_final(
@@ -160,30 +240,35 @@ def expected_final(
     before_shipping, after_shipping, band_1 …), n, paid_amount, refunded, refunded_amount, maturity,
     pooled, expected, lower, upper (lines), age_days, final (whether the window is over), printable
     (whether all refunds' maturity reaches `min_maturity`; else expected is `nan`), rests_on
-    (refunds behind the part's curve), complete (taken as complete before the window is over: by the
-    curve not even half a refund lies in the interval).
+    (refunds behind the part's curve), recent_rate and earlier_rate (final rates of the last
+    sessions and those before, where returns moved to another level), to_come and to_come_variance
+    (refunds of all channels still to come), complete (taken as complete before the window is over:
+    by the curve not even half a refund lies in the interval). Recent sessions, as far as they are
+    mature, count for more in what a new one is drawn to.
     """
     age = mean_age(lines, as_of)
     # a long history is filtered many times: no text in it
     history = history[NEEDED].astype({"session_id": "category"})
-    curves = dict.fromkeys(CHANNELS, Maturity(1.0, 0))
+    over = pd.DataFrame({"day": [window_days], "share": [1.0], "refunds": [0]})
+    curves = dict.fromkeys(CHANNELS, (over, Maturity(1.0, 0)))
     if not age >= window_days:  # also without lines
         for name in CHANNELS:
             channel = _channel(history, name)
             curve = delay_curve(channel, as_of=as_of, window_days=window_days)
-            curves[name] = maturity(curve, age)
+            curves[name] = curve, maturity(curve, age)
     options = {"as_of": as_of, "window_days": window_days, "confidence": confidence}
-    whole = _part(lines, history, curves, **options)
-    parts = [(name, _channel(lines, name), whole[name]) for name in CHANNELS]
+    whole, rest = _part(lines, history, curves, **options)
+    parts = [(name, _channel(lines, name), whole[name], rest) for name in CHANNELS]
     cuts = price_cuts(history["paid"], bands)
     band, past_band = _bands(lines["paid"], cuts), _bands(history["paid"], cuts)
     for place in range(len(cuts) + 1) if bands > 1 else ():
         part = lines[band == place]
-        guess = _part(part, history[past_band == place], curves, **options)["all"]
-        parts.append((f"band_{place + 1}", part, guess))
-    printable = bool(curves["all"].share >= min_maturity)
+        guess, rest = _part(part, history[past_band == place], curves, **options)
+        parts.append((f"band_{place + 1}", part, guess["all"], rest))
+    printable = bool(curves["all"][1].share >= min_maturity)
+    moved = _moved(_counted(history, curves["all"][0], as_of, window_days))
     rows = []
-    for name, part, guess in parts:
+    for name, part, guess, rest in parts:
         bounds = guess[:3] if printable else (np.nan, np.nan, np.nan)
         is_point = (guess.upper - guess.lower) * len(part) < 0.5
         rows.append(
@@ -199,7 +284,11 @@ def expected_final(
                 "age_days": age,
                 "final": age >= window_days,
                 "printable": printable,
-                "rests_on": curves.get(name, curves["all"]).refunds,
+                "rests_on": curves.get(name, curves["all"])[1].refunds,
+                "recent_rate": moved.recent,
+                "earlier_rate": moved.earlier,
+                "to_come": rest.mean,
+                "to_come_variance": rest.variance,
                 "complete": bool(printable and age < window_days and is_point),
             }
         )
@@ -237,29 +326,40 @@ def complete_note(expected: pd.DataFrame, lines: pd.DataFrame, *, lang: str) -> 
     )
 
 
-def net_amount(lines: pd.DataFrame, expected: pd.DataFrame) -> pd.DataFrame:
+def net_amount(
+    lines: pd.DataFrame, expected: pd.DataFrame, *, confidence: float = 0.95
+) -> pd.DataFrame:
     """Paid, refunded so far, net so far, and the net to be expected: one row per line.
 
     Columns: line (paid, refunded, net, expected_refunds, expected_net), amount, lower, upper.
-    Expected refunds are added over the price bands of `expected_final`: rate times paid amount
-    times the share of a line's price that a refund gives back, never less than is refunded already.
-    The interval is that of all lines' rate, in proportion. `nan` where not printable.
+    Refunds to come are added over the price bands of `expected_final`: the share of the open lines
+    that will be refunded, times what was paid for these, times the share of a line's price that a
+    refund gives back. The interval holds which of the open lines they will be, dear or cheap, and
+    how sure the rate is (a gamma's, as amounts are skewed and never less than nothing). `nan` where
+    not printable.
     """
     paid, refunded = lines["paid"].sum(), lines["refunded_amount"].sum()
     of_refunded = lines.loc[lines["refunded"], "paid"].sum()
     depth = refunded / of_refunded if of_refunded > 0 else 1.0
     whole = expected.set_index("part").loc["all"]
     bands = expected[~expected["part"].isin(CHANNELS) & (expected["n"] > 0)]
-    if len(bands):
-        bands = bands["expected"] * bands["paid_amount"]
-        to_expect = bands.sum(min_count=len(bands)) * depth
-    else:
-        to_expect = whole["expected"] * paid * depth
+    rows = bands if len(bands) else expected[expected["part"].eq("all")]
+    open_paid = np.sort(lines.loc[~lines["refunded"], "paid"].fillna(0).to_numpy(float))
+    mean, drawn, at = 0.0, 0.0, 0
+    for row in rows.sort_values("part").itertuples():
+        left = int(row.n - row.refunded)
+        prices, at = depth * open_paid[at : at + left], at + left
+        share = row.to_come / left if left > 0 else 0.0
+        mean += share * prices.sum()
+        drawn += share * (1 - share) * (prices**2).sum()
+    left = whole["n"] - whole["refunded"]
+    to_come = whole["to_come"]
+    of_lines = to_come * (1 - to_come / left) if left > 0 else 0.0
+    of_rate = max(whole["to_come_variance"] - of_lines, 0.0) / to_come**2 if to_come > 0 else 0.0
     low, mid, high = (
-        max(to_expect * (whole[name] / whole["expected"] if whole["expected"] else 1.0), refunded)
-        if np.isfinite(to_expect)
-        else np.nan
-        for name in ("lower", "expected", "upper")
+        refunded + np.array(_gamma(mean, drawn + of_rate * mean**2, confidence))
+        if whole["printable"] and np.isfinite(mean)
+        else (np.nan,) * 3
     )
     rows = [
         ("paid", paid, paid, paid),
@@ -269,6 +369,15 @@ def net_amount(lines: pd.DataFrame, expected: pd.DataFrame) -> pd.DataFrame:
         ("expected_net", paid - mid, paid - high, paid - low),
     ]
     return pd.DataFrame(rows, columns=["line", "amount", "lower", "upper"])
+
+
+def _gamma(mean: float, variance: float, confidence: float) -> tuple[float, float, float]:
+    """The mean of an amount between its bounds."""
+    if not (mean > 0 and variance > 0):
+        return mean, mean, mean
+    amount = special.gamma(mean**2 / variance, scale=variance / mean)
+    low, high = amount.ppf([(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), mean, float(high)
 
 
 def net_findings(
@@ -305,7 +414,7 @@ def net_findings(
                     f"About {share} of all expected refunds have come in; in the end about "
                     f"{in_the_end} net is expected ({bounds})."
                 ),
-            )
+            ) + _moved_words(whole, lang)
         else:
             sentence += text.choose(
                 lang,
@@ -329,6 +438,18 @@ def net_findings(
             **words,
         )
     ]
+
+
+def _moved_words(whole: pd.Series, lang: str) -> str:
+    if whole["final"] or not np.isfinite(whole["recent_rate"]):
+        return ""
+    now, before = (text.percent(whole[name]) for name in ("recent_rate", "earlier_rate"))
+    return text.choose(
+        lang,
+        f"这个号的退货水平变了：最近 {LATE} 场约 {now}，之前约 {before}，预计按最近的水平算。",
+        f" Returns have changed on this account: about {now} over its last {LATE} sessions, "
+        f"{before} before; the estimate goes by the recent level.",
+    )
 
 
 def recent(

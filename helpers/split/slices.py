@@ -291,12 +291,12 @@ def standings(
     names: Mapping[str, str],
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
-    """`stands_out` for several rates at once.
+    """`stands_out` for several rates at once, corrected for all that are stated together.
 
     `tests` are (slice column, weight, value, metric), `rows` the frame of each slice column.
     Columns: dimension (the slice column), key, slice (its name), metric, weight_column,
     value_column, and those of `stands_out`, whose rate is here called value and whose expected rate
-    baseline.
+    baseline; p_adjusted is over the slices of all rates, and so are verdicts.
     """
     past_ids, parts = list(chosen), []
     for slice, weight, value, metric in tests:
@@ -320,4 +320,9 @@ def standings(
         )
     first = ["dimension", "key", "slice", "metric", "weight_column", "value_column"]
     table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    table["p_adjusted"] = stats.benjamini_hochberg(table["p_value"].astype(float))
+    chance = table["verdict"].isin(["better", "worse"]) & ~(
+        table["p_adjusted"] <= thresholds["false_discovery_rate"]
+    )
+    table["verdict"] = table["verdict"].mask(chance, "cannot_tell")
     return table[[*first, *(name for name in table.columns if name not in first)]]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats as distributions
 
 from helpers import aftersales, demo
 from helpers.aftersales import final_returns
@@ -206,3 +207,58 @@ def test_refunds_before_shipping_are_called_complete_in_words_and_only_where_the
         aftersales.lines(*lines, as_of=START + 40 * DAY), history, as_of=START + 40 * DAY
     )
     assert not late["complete"].any() and final_returns.complete_note(late, own, lang="en") == ""
+
+
+def counted(rates, lines=400):
+    """Sessions, oldest first, with so many lines and these final rates."""
+    return pd.DataFrame({"x": np.array(rates) * lines, "n": float(lines)})
+
+
+def test_a_session_is_drawn_to_the_level_of_the_last_ones_where_the_account_moves():
+    """Forty sessions at 20 %, then twelve at 40 %: the next is expected near 40, not near 25."""
+    wobble = 1 + 0.05 * np.sin(np.arange(52) * 2.4)
+    prior = final_returns._prior(counted(np.r_[np.full(40, 0.2), np.full(12, 0.4)] * wobble))
+    assert prior.mean == pytest.approx(0.4, abs=0.04)
+    steady = final_returns._prior(counted(np.full(52, 0.2) * wobble))
+    assert steady.mean == pytest.approx(0.2, abs=0.01) and steady.weight > prior.weight
+
+
+def test_another_level_is_said_and_a_steady_one_is_not():
+    wobble = 1 + 0.1 * np.sin(np.arange(48) * 2.4)
+    moved = final_returns._moved(counted(np.r_[np.full(40, 0.2), np.full(8, 0.3)] * wobble))
+    assert moved.recent == pytest.approx(0.3, abs=0.02)
+    assert moved.earlier == pytest.approx(0.2, abs=0.01)
+    assert np.isnan(final_returns._moved(counted(np.full(48, 0.2) * wobble)).recent)
+    assert np.isnan(final_returns._moved(counted([0.2, 0.3, 0.5])).recent)
+
+
+def test_the_net_amount_holds_which_of_the_open_lines_come_back():
+    """Two of ten open lines of 100 and one of 900 to come, by hand: each comes back with 2/10.
+
+    Mean 0.2 x 1800; variance 0.2 x 0.8 x (9 x 100^2 + 900^2), the rate being known.
+    """
+    prices = [100.0] * 9 + [900.0] + [50.0]
+    lines = pd.DataFrame(
+        {
+            "paid": prices,
+            "refunded": [False] * 10 + [True],
+            "refunded_amount": [0.0] * 10 + [50.0],
+        }
+    )
+    expected = pd.DataFrame(
+        {
+            "part": ["all"],
+            "n": [11],
+            "refunded": [1],
+            "paid_amount": [sum(prices)],
+            "to_come": [2.0],
+            "to_come_variance": [2.0 * 0.8],
+            "printable": [True],
+        }
+    )
+    made = final_returns.net_amount(lines, expected).set_index("line")
+    mean, variance = 0.2 * 1800, 0.16 * (9 * 100**2 + 900**2)
+    amount = distributions.gamma(mean**2 / variance, scale=variance / mean)
+    assert made.loc["expected_net"].tolist() == pytest.approx(
+        [1850 - 50 - mean, 1800 - amount.ppf(0.975), 1800 - amount.ppf(0.025)]
+    )

@@ -1,11 +1,16 @@
-"""Estimates of final refund rates of old simulated sessions, as of day 3, 5, 7 and 14."""
+"""Estimates of final refund rates of old simulated sessions, as of day 3, 5, 7 and 14.
+
+And of the net amount, also where the account's returns changed.
+"""
 
 import os
 
 import pandas as pd
+import pytest
 
 from helpers import aftersales, demo
 from helpers.aftersales import final_returns
+from tests.benchmarks import net_amounts
 
 SEEDS = int(os.environ.get("FUPAN_BENCH_SEEDS", "2"))
 FIRST = 7100  # the method was tried on the demo's own seed: it is scored on others
@@ -31,3 +36,17 @@ def test_estimates_come_out_closer_than_the_rate_so_far_and_their_intervals_hold
     assert (made["ci_lower"] <= 0.98).all() and (
         made["ci_upper"] >= 0.90
     ).all()  # few accounts: the share inside has an interval itself
+
+
+@pytest.mark.parametrize(("factor", "least"), [(1.0, 0.92), (1.5, 0.85), (0.6, 0.75)])
+def test_the_final_net_amount_lies_in_its_interval(factor, least):
+    """`factor` times as many refunds from 25 sessions ago on: no history says that beforehand."""
+    first = net_amounts.FIRST_SCORED
+    tested = net_amounts.accounts(range(first, first + SEEDS), factor=factor)
+    table = net_amounts.scores(tested)
+    print(
+        f"\n{SEEDS} accounts, returns x {factor}: share of net amounts inside their interval, its "
+        f"width and error, of what was paid\n{table.to_string(float_format='{:.3f}'.format)}"
+    )
+    error = (0.95 * 0.05 / table["n"]) ** 0.5
+    assert (table["inside"] >= least - 2 * error).all()

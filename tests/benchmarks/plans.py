@@ -6,6 +6,7 @@ from a light one: log-normal slices with a shock that all slices of a session sh
 own.
 """
 
+import functools
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -191,20 +192,33 @@ def slices(
     )
 
 
+@functools.cache
+def steady(before: int, after: int, gap: float = 2.0) -> compare.Course:
+    """Sessions of one kind `gap` days apart, the flagged one among them."""
+    days = np.arange(before + 1 + after) * gap
+    near = np.exp(-np.abs(days[:, None] - days) / 7)
+    return compare.Course(near, np.ones_like(near), days, np.ones_like(near, dtype=bool))
+
+
 def estimates(
     values: np.ndarray, before: int, multiplier: float, *, error: float = ERROR
 ) -> Iterator[tuple[str, verification.Effect]]:
-    """Both estimators on the first slice, multiplied since.
-
-    The second falls back on the first as the review does.
-    """
+    """Both estimators on the first slice, multiplied since; of the flagged session nothing."""
     treated = values[:, 0] * np.where(np.arange(len(values)) < before, 1, multiplier)
-    alone = verification.effect(treated[:before], treated[before:], error=error)
-    against = verification.against_controls(
-        treated[:before], treated[before:], values[:before, 1:], values[before:, 1:], error=error
+    course = steady(before, len(values) - before)
+    contrast = verification.against_controls(
+        treated[:before],
+        treated[before:],
+        values[:before, 1:],
+        values[before:, 1:],
+        error=error,
+        course=course,
     )
-    yield "own past", alone
-    yield "controls", alone if against.slope_p < verification.SLOPE_ERROR else against.effect
+    yield (
+        "own past",
+        verification.effect(treated[:before], treated[before:], error=error, course=course),
+    )
+    yield "controls", contrast.effect
 
 
 def coverage_and_power(

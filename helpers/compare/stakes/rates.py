@@ -140,7 +140,7 @@ def _baseline(
     groups: np.ndarray,
     alike: list[str],
 ) -> Baseline:
-    """The past of each unit with `OWN_SESSIONS` sessions, else that of its like.
+    """The past of each unit with `OWN_SESSIONS` sessions, else what there is of it and its like.
 
     Without any past, the like of this session; cells of two names have no like (`crossed`). Where a
     unit has too few comparable sessions (`alike`), all of its own, brought to the level of those.
@@ -163,9 +163,61 @@ def _baseline(
         level = _level(x.loc[:, enough], n.loc[:, enough], rate[enough])
     if further.any():
         rate[further], doubt[further] = _of_own_past(x.loc[:, further], n.loc[:, further], level)
+    few = ~enough & ~further & np.isfinite(rate) & (not isinstance(now.index, pd.MultiIndex))
+    if few.any():
+        rate[few], doubt[few] = _drawn_to_like(
+            now[few], x.loc[:, few], n.loc[:, few], level, pair, (rate[few], weight[few])
+        )
+        weight[few] = _weight(rate)[few]
     own_past = enough | further
     weight[own_past] = _weight(rate)[own_past]
-    return Baseline(rate, doubt, weight, own_past, np.where(further, every, sessions))
+    return Baseline(rate, doubt, weight, own_past, np.where(further | few, every, sessions))
+
+
+def _drawn_to_like(
+    now: pd.DataFrame,
+    x: pd.DataFrame,
+    n: pd.DataFrame,
+    level: pd.Series,
+    pair: tuple[str, str],
+    like: tuple[stats.Floats, stats.Floats],
+) -> tuple[stats.Floats, stats.Floats]:
+    """Usual rate and its relative variance of units with few past sessions or none.
+
+    Units differ by themselves, and far more than one does from session to session: each keeps its
+    own level as far as its past sessions and this one tell it, the rest is that of its like. (This
+    session may be odd: its doubt holds that.) On logarithms, by precision.
+    """
+    mean, trials = like
+    due = n.mul(level, axis=0)
+    parts = [
+        (np.log(mean), (1 - mean) / mean / (trials + 1)),
+        _log_rate(x.sum().to_numpy(float), due.sum().to_numpy(float), mean, _session_error(n)),
+        _log_rate(
+            now[pair[1]].to_numpy(float),
+            now[pair[0]].to_numpy(float),
+            mean,
+            stats.PRIOR_CV**2 + stats.ODD * stats.ODD_CV**2,
+        ),
+    ]
+    precision = np.sum([1 / variance for _, variance in parts], axis=0)
+    value = np.sum([value / variance for value, variance in parts], axis=0) / precision
+    return np.minimum(np.exp(value), 0.999), 1 / precision
+
+
+def _session_error(n: pd.DataFrame) -> stats.Floats:
+    """Relative variance of a rate over its past sessions from their ups and downs."""
+    total = n.sum().to_numpy(float)
+    shares = (n**2).sum().to_numpy(float) / np.where(total > 0, total, 1) ** 2
+    return np.where(total > 0, stats.PRIOR_CV**2 * shares, np.inf)
+
+
+def _log_rate(
+    x: stats.Floats, n: stats.Floats, mean: stats.Floats, between: stats.Floats | float
+) -> tuple[stats.Floats, stats.Floats]:
+    """Logarithm of a rate, a case of the mean added, and its variance; infinite without trials."""
+    rate = (x + HALF_A_CASE) / (n + HALF_A_CASE / mean)
+    return np.log(rate), np.where(n > 0, between + (1 - mean) / (x + HALF_A_CASE), np.inf)
 
 
 def step_rates(
@@ -184,7 +236,7 @@ def step_rates(
     baseline = _baseline(now, past, pair, groups, alike)
     weight, wide = baseline.weight.copy(), baseline.weight.copy()
     chance, shift, error = np.full(len(x), stats.ODD), 0.0, stats.PRIOR_CV
-    fitted = baseline.own_past | isinstance(now.index, pd.MultiIndex)
+    fitted = (baseline.sessions > 0) | isinstance(now.index, pd.MultiIndex)
     fitted &= (n > 0) & np.isfinite(baseline.rate)
     if fitted.sum() > 2:
         shift, error, weight[fitted], wide[fitted], chance[fitted] = stats.around(

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats as distributions
 
+from helpers.compare import Course, ahead
 from helpers.core import stats
 
 FEWEST_BEFORE = 4
@@ -15,13 +16,15 @@ INTERIM_SHARE = 0.2  # of the error, spent on looks before the planned number of
 NO_VARIATION = 1e-12  # closer values are the same: they do not say how much they vary
 FEWEST_BLOCKS = 8
 POWER = 0.80  # with which a real effect is to be found
+FARTHEST = 3.0  # standard deviations; beyond them a session tells of a fault, not of the level
 
 
 class Effect(NamedTuple):
     """An action's effect on its metric in the good direction (0.1: 10 % better), with its interval.
 
     `before` and `after` are (geometric) means; `sd` is from session to session on the scale
-    compared; `expected` is what the next session would have shown without any action.
+    compared; `expected` is what the sessions after would have shown without any action, and what
+    the effect is held against.
     """
 
     effect: float
@@ -36,27 +39,41 @@ class Effect(NamedTuple):
 
 
 class Contrast(NamedTuple):
-    """A slice against its controls: its effect, their change, the p-value of an earlier slope."""
+    """A slice against its controls: its effect, and their own change."""
 
     effect: Effect
     controls: Effect
-    slope_p: float
 
 
-def _known(values: npt.ArrayLike) -> np.ndarray:
-    array = np.asarray(values, dtype=float)
-    return array[np.isfinite(array)]
+def _counted(n: int, course: Course | None) -> np.ndarray:
+    """Which of the `n` sessions before are of the level of those after."""
+    if course is None or not len(course.days):
+        return np.ones(n, dtype=bool)
+    return course.level[-1, :n]
 
 
-def _gap(x0: np.ndarray, x1: np.ndarray, error: float) -> tuple[np.ndarray, float]:
-    """Mean after less mean before with its bounds (nan where nothing varied), and the spread."""
-    sd, n, gap = float(x0.std(ddof=1)), len(x0), x1.mean() - x0.mean()
-    half = (
-        distributions.t.ppf(1 - error / 2, n - 1) * sd * np.sqrt(1 / len(x1) + 1 / n)
-        if sd > NO_VARIATION
-        else np.nan
-    )
-    return np.array([gap, gap - half, gap + half]), sd
+def _gap(
+    x0: np.ndarray, x1: np.ndarray, bad: float, error: float, course: Course | None
+) -> tuple[np.ndarray, float]:
+    """Mean after less what was to be expected, with its bounds, and the spread.
+
+    Without a course the mean before is expected, and the bounds are those of t. Bounds are `nan`
+    where nothing varied. `course` has a place for the flagged session only if `bad` is known.
+    """
+    alike = x0[_counted(len(x0), course)]
+    sd, n = float(alike.std(ddof=1)), len(alike)
+    if not sd > NO_VARIATION:
+        return np.array([x1.mean() - alike.mean(), np.nan, np.nan]), sd
+    per_session = np.sqrt(1 / len(x1) + 1 / n)
+    if course is None:
+        half = distributions.t.ppf(1 - error / 2, n - 1) * sd * per_session
+        return x1.mean() - alike.mean() + np.array([0.0, -half, half]), sd
+    reach = FARTHEST * x0.std(ddof=1)
+    bad = np.clip(bad, x0.mean() - reach, x0.mean() + reach)
+    past = np.r_[x0, bad] if np.isfinite(bad) else x0
+    expected = ahead(x1, past, course, confidence=1 - error)
+    bounds = x1.mean() - np.array([expected.mean, expected.upper, expected.lower])
+    return bounds, expected.error / per_session
 
 
 def _good(bounds: np.ndarray, bigger_is_better: bool) -> list[float]:
@@ -70,43 +87,39 @@ def effect(
     flagged: float = np.nan,
     bigger_is_better: bool = True,
     error: float = 0.05,
+    course: Course | None = None,
 ) -> Effect:
-    """Mean of the sessions after against the mean before, with its t interval.
+    """Mean of the sessions after against what those before let one expect, with its interval.
 
-    d +- t(n-1) s sqrt(1/n_after + 1/n_before), s from before; on the log scale where all values are
-    positive, else relative to the mean before. `flagged` is the value of the session that the plan
-    came from: no part of the baseline, but of what to expect without action, (n mean + flagged) /
-    (n + 1). `nan` bounds with fewer than `FEWEST_BEFORE` sessions before, none after, or where
-    those before are all the same.
+    On the log scale where all values are positive, else relative to the mean before. With a
+    `course` (of before, flagged, after) the expectation is that of `compare.ahead`: `flagged`, the
+    value of the session that the plan came from, is part of the past, as what is picked because it
+    is low says something of the level and goes back to it; those before of another level tell how
+    sessions vary, and are not counted. Without one sessions are taken to vary around one level: d
+    +- t(n-1) s sqrt(1/n_after + 1/n_before), `flagged` being no part of it.
+    `nan` bounds with fewer than `FEWEST_BEFORE` sessions before, none after, or where those before
+    are all the same.
     """
-    y0, y1 = _known(before), _known(after)
-    if len(y0) < FEWEST_BEFORE or len(y1) == 0:
-        mean0, mean1 = (float(y.mean()) if len(y) else np.nan for y in (y0, y1))
-        return Effect(np.nan, np.nan, np.nan, mean0, mean1, np.nan, np.nan, len(y0), len(y1))
+    y0, y1 = (np.asarray(values, dtype=float) for values in (before, after))
+    known0, known1 = np.isfinite(y0), np.isfinite(y1)
+    y0, y1 = y0[known0], y1[known1]
+    counted = _counted(len(known0), course)[known0]
+    n0, n1 = int(counted.sum()), len(y1)
+    if n0 < FEWEST_BEFORE or n1 == 0:
+        mean0, mean1 = (float(y.mean()) if len(y) else np.nan for y in (y0[counted], y1))
+        return Effect(np.nan, np.nan, np.nan, mean0, mean1, np.nan, np.nan, n0, n1)
     log = bool((y0 > 0).all() and (y1 > 0).all())
-    level = 1.0 if log else abs(y0.mean()) or 1.0
+    level = 1.0 if log else abs(y0[counted].mean()) or 1.0
     x0, x1 = (np.log(y0), np.log(y1)) if log else (y0 / level, y1 / level)
     back = np.exp if log else (lambda x: x * level)
-    bounds, sd = _gap(x0, x1, error)
+    bad = flagged / level if not log else np.log(flagged) if flagged > 0 else np.nan
+    if course is not None:
+        course = course.of(np.r_[known0, np.isfinite(bad), known1])
+    bounds, sd = _gap(x0, x1, bad, error, course)
     value, low, high = _good(np.expm1(bounds) if log else bounds, bigger_is_better)
-    n = len(x0)
-    bad = (
-        np.nan
-        if not np.isfinite(flagged) or (log and flagged <= 0)
-        else (np.log(flagged) if log else flagged / level)
-    )
-    expected = back((n * x0.mean() + bad) / (n + 1)) if np.isfinite(bad) else back(x0.mean())
-    return Effect(
-        value,
-        low,
-        high,
-        float(back(x0.mean())),
-        float(back(x1.mean())),
-        float(expected),
-        sd,
-        n,
-        len(x1),
-    )
+    before_and_after = x0[counted].mean(), x1.mean()
+    means = (float(back(x)) for x in (*before_and_after, x1.mean() - bounds[0]))
+    return Effect(value, low, high, *means, sd, n0, n1)
 
 
 def logs(values: npt.ArrayLike) -> np.ndarray:
@@ -121,50 +134,53 @@ def against_controls(
     controls_after: npt.ArrayLike,
     *,
     flagged: float = np.nan,
+    controls_flagged: npt.ArrayLike | None = None,
     bigger_is_better: bool = True,
     error: float = 0.05,
+    course: Course | None = None,
 ) -> Contrast:
     """Difference-in-differences on the log scale: a value less the mean of its controls.
 
     `controls_before` and `controls_after` are sessions x controls, nan where a control was not in
     the session; each counts by its distance from its own mean before, so that a missing one shifts
-    nothing. The interval is that of `effect` with the spread of the difference; `expected` is that
-    of `effect` moved along with the controls. `slope_p` is of the regression of the difference on
-    the order of the sessions before: small where slice and controls did not run in parallel.
+    nothing. The interval is that of `effect` of the difference: with a `course` a difference that
+    drifts or grows, as of slices that do not run in parallel, is expected to go on. `expected` is
+    what the difference lets one expect beside the controls since.
     """
-    n, y = len(np.asarray(before)), logs(np.r_[before, after])
-    wide = pd.DataFrame(np.apply_along_axis(logs, 0, np.vstack([controls_before, controls_after])))
+    n = len(np.asarray(before))
+    rows = [
+        np.asarray(controls_before, dtype=float),
+        np.full((1, np.shape(controls_before)[1]), np.nan)
+        if controls_flagged is None
+        else np.reshape(controls_flagged, (1, -1)),
+        np.asarray(controls_after, dtype=float),
+    ]
+    y = logs(np.r_[before, flagged, after])
+    wide = pd.DataFrame(np.apply_along_axis(logs, 0, np.vstack(rows)))
     levels = wide.iloc[:n].mean()
     shock = (wide - levels).mean(axis=1).to_numpy()
     usable = np.isfinite(y) & np.isfinite(shock)
-    before_pair, moved = (
-        (x[:n][usable[:n]] for x in (y, shock)),
-        (x[n:][usable[n:]] for x in (y, shock)),
-    )
-    (y0, shock0), (y1, shock1) = before_pair, moved
-    alone = effect(
-        np.exp(y0), np.exp(y1), flagged=flagged, bigger_is_better=bigger_is_better, error=error
-    )
-    theirs = effect(
-        np.exp(shock0 + levels.mean()),
-        np.exp(shock1 + levels.mean()),
-        bigger_is_better=bigger_is_better,
-        error=error,
-    )
+    sides = np.arange(n), np.arange(n + 1, len(y))
+    y0, y1 = (np.where(usable, y, np.nan)[side] for side in sides)
+    how = {"bigger_is_better": bigger_is_better, "error": error, "course": course}
+    alone = effect(np.exp(y0), np.exp(y1), flagged=flagged, **how)
+    shocks = np.exp(np.where(usable, shock, np.nan) + levels.mean())
+    theirs = effect(*(shocks[side] for side in sides), flagged=shocks[n], **how)
     if not np.isfinite(alone.effect):
-        return Contrast(alone, theirs, np.nan)
-    bounds, sd = _gap(y0 - shock0, y1 - shock1, error)
-    value, low, high = _good(np.expm1(bounds), bigger_is_better)
-    slope = (
-        distributions.linregress(np.arange(len(y0)), y0 - shock0).pvalue
-        if sd > NO_VARIATION
-        else np.nan
+        return Contrast(alone, theirs)
+    apart = y - shock
+    bad = apart[n] if usable[n] else np.nan
+    if course is not None:
+        course = course.of(usable)
+    (before_apart, after_apart), after_shock = (
+        [apart[side][usable[side]] for side in sides],
+        shock[sides[1]][usable[sides[1]]],
     )
-    expected = alone.expected * float(np.exp(shock1.mean() - shock0.mean()))
+    bounds, sd = _gap(before_apart, after_apart, bad, error, course)
+    value, low, high = _good(np.expm1(bounds), bigger_is_better)
+    expected = float(np.exp(after_apart.mean() - bounds[0] + after_shock.mean()))
     return Contrast(
-        alone._replace(effect=value, lower=low, upper=high, sd=sd, expected=expected),
-        theirs,
-        float(slope),
+        alone._replace(effect=value, lower=low, upper=high, sd=sd, expected=expected), theirs
     )
 
 
@@ -224,9 +240,12 @@ def blocks_needed(sd: float, aim: float) -> int:
 
 
 def error_at_look(n_after: int, planned: int, error: float) -> float:
-    """The error that one look may spend: early looks share a fifth of it, the last has the rest."""
+    """The error that one look may spend: the last has the rest of what early ones share.
+
+    Early looks share `INTERIM_SHARE` of it by the sessions that they have seen.
+    """
     if planned <= 1:
         return error
-    return (
-        (1 - INTERIM_SHARE) * error if n_after >= planned else INTERIM_SHARE * error / (planned - 1)
-    )
+    if n_after >= planned:
+        return (1 - INTERIM_SHARE) * error
+    return INTERIM_SHARE * error * n_after / (planned * (planned - 1) / 2)

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers import reference
+from helpers import compare, reference
 from helpers.core import findings
 from helpers.plan import parts
-from helpers.plan.verification.alternation import MOST_BEFORE, alternation
+from helpers.plan.verification.alternation import alternation
 from helpers.plan.verification.estimate import (
     FEWEST_BEFORE,
     Contrast,
@@ -22,10 +22,11 @@ from helpers.plan.verification.estimate import (
 )
 from helpers.plan.verification.words import slice_words
 
+MOST_BEFORE = 40  # sessions; those before them say little more of the next ones
+MOST_ALIKE = 15  # of one festival state, however long ago
 FEWEST_CONTROLS = 2
 NEARLY_ALL = 0.9  # of the sessions, a control must be in so many
 PRICE_BAND = 2.0  # by which factor a control product's price may differ, up or down
-SLOPE_ERROR = 0.05  # p-value of a slope below which slice and controls are not parallel
 MOST_NAMED = 6  # controls that a sentence lists
 AXES = {
     "source": ("来源", "sources"),
@@ -101,10 +102,12 @@ COLUMNS = [
 
 
 class _Seen(NamedTuple):
-    """The values that one plan row is judged by, of one festival state (name and year, or none).
+    """The values that one plan row is judged by, those after of one festival state (or none).
 
-    `later` counts all sessions since, `apart` those that compare but for their festival state;
-    `states` says whether sessions are of several.
+    Those before are of any: a level is that of one state, how sessions vary is told by all. `later`
+    counts all sessions since, `apart` those that compare but for their festival state;
+    `states` says whether sessions are of several. `flagged`, of the state `flagged_in`, compares
+    with those before if `like`.
     """
 
     before: pd.DataFrame
@@ -114,6 +117,19 @@ class _Seen(NamedTuple):
     festival: str
     apart: int
     states: bool
+    flagged_id: str
+    flagged_in: str
+    like: bool
+
+    @property
+    def ids(self) -> list[str]:
+        """The sessions of a `Course`."""
+        return [*self.before["session_id"], self.flagged_id, *self.after["session_id"]]
+
+    @property
+    def past(self) -> float:
+        """The flagged value as far as it is part of the past."""
+        return self.flagged if self.like else np.nan
 
 
 def _starts(row: pd.Series, starts: pd.Series) -> pd.Timestamp:
@@ -131,22 +147,36 @@ def _seen(row: pd.Series, values: pd.DataFrame, starts: pd.Series, planned: int)
     later = of_row[
         (of_row["started_at"] > flagged_at) & (of_row["started_at"] >= _starts(row, starts))
     ]
-    bad = of_row.loc[of_row["session_id"] == row["session_id"], "value"]
+    bad = of_row[of_row["session_id"] == row["session_id"]]
     before, since = (
         of_row[of_row["comparable"] & (of_row["started_at"] < flagged_at)],
         later[later["comparable"]],
     )
     state = _state(before["festival"], since["festival"], planned)
     alike = since["festival"].eq(state)
+    in_state = before["festival"].eq(state)
+    recent = before.index[-MOST_BEFORE:].union(before.index[in_state][-MOST_ALIKE:])
     return _Seen(
-        before[before["festival"].eq(state)].tail(MOST_BEFORE),
+        before[before.index.isin(recent)],
         since[alike].head(planned),
         len(later),
-        float(bad.iloc[0]) if len(bad) else np.nan,
+        float(bad["value"].iloc[0]) if len(bad) else np.nan,
         state,
         int((~alike).sum()),
         bool(set(before["festival"]) | set(since["festival"]) != {state}),
+        row["session_id"],
+        str(bad["festival"].iloc[0]) if len(bad) else state,
+        bool(bad["comparable"].any()),
     )
+
+
+def _course(seen: _Seen, sessions: pd.DataFrame) -> compare.Course:
+    rows = sessions[sessions["session_id"].isin(seen.ids)]
+    near, place = (frame.loc[seen.ids, seen.ids].to_numpy() for frame in compare.alike(rows))
+    starts = rows.set_index("session_id")["started_at"].loc[seen.ids]
+    days = ((starts - starts.iloc[0]) / pd.Timedelta(days=1)).to_numpy()
+    state = np.r_[seen.before["festival"], [seen.flagged_in], seen.after["festival"]].astype(str)
+    return compare.Course(near, place, days, state[:, None] == state)
 
 
 def _state(before: pd.Series, since: pd.Series, planned: int) -> str:
@@ -197,22 +227,22 @@ def _in_band(others: pd.DataFrame, price: float) -> set[str]:
 def _controls(sessions: _Seen, values: pd.DataFrame, acted: pd.DataFrame) -> pd.DataFrame:
     """The metric of untouched slices: sessions x slice."""
     first = sessions.before.iloc[0]
-    ids = [*sessions.before["session_id"], *sessions.after["session_id"]]
     same = (
         (values["metric"] == first["metric"])
         & (values["axis"] == first["axis"])
         & (values["slice"] != first["slice"])
     )
-    others = values[same & values["session_id"].isin(ids)]
+    others = values[same & values["session_id"].isin(sessions.ids)]
     allowed = _in_band(others, sessions.before["price"].median()) - _touched(
         others, acted, sessions
     )
     wide = (
         others[others["slice"].isin(allowed)]
         .pivot(index="session_id", columns="slice", values="value")
-        .reindex(ids)
+        .reindex(sessions.ids)
     )
-    return wide.loc[:, (wide.notna().mean() >= NEARLY_ALL) & (wide >= 0).any()]
+    judged = wide.drop(index=sessions.flagged_id)
+    return wide.loc[:, (judged.notna().mean() >= NEARLY_ALL) & (judged >= 0).any()]
 
 
 def _said(zh: str, en: str, about: str = "reason") -> dict[str, str]:
@@ -254,9 +284,7 @@ def _contrast(
     sessions: _Seen,
     values: pd.DataFrame,
     acted: pd.DataFrame,
-    *,
-    bigger_is_better: bool,
-    error: float,
+    **way: object,
 ) -> tuple[Contrast | None, int, dict[str, str]]:
     """The slice against its controls, their number, and in words which or why there are none."""
     if sessions.before.empty or not sessions.before["axis"].iloc[0]:
@@ -284,10 +312,10 @@ def _contrast(
         sessions.before["value"],
         sessions.after["value"],
         wide[:n],
-        wide[n:],
-        flagged=sessions.flagged,
-        bigger_is_better=bigger_is_better,
-        error=error,
+        wide[n + 1 :],
+        flagged=sessions.past,
+        controls_flagged=wide[n],
+        **way,
     )
     labels = values.drop_duplicates("slice").set_index("slice")["label"]
     n_controls = controls.shape[1]
@@ -312,12 +340,8 @@ def _contrast(
 
 
 def _stands(contrast: Contrast | None) -> bool:
-    """Whether the controls may judge: there are bounds, and the history ran in parallel."""
-    return (
-        contrast is not None
-        and bool(np.isfinite(contrast.effect.lower))
-        and not contrast.slope_p < SLOPE_ERROR
-    )
+    """Whether the controls may judge: there are bounds."""
+    return contrast is not None and bool(np.isfinite(contrast.effect.lower))
 
 
 def _beside(contrast: Contrast | None, alone: Effect, least_effect: float) -> dict[str, object]:
@@ -379,27 +403,17 @@ def _judged(
     *,
     bigger_is_better: bool,
     error: float,
+    course: compare.Course,
 ) -> dict[str, object]:
     """By the controls if they may judge, else by the row's own past."""
     way = {
         "bigger_is_better": bigger_is_better,
         "error": error_at_look(len(sessions.after), planned, error),
+        "course": course,
     }
-    alone = effect(
-        sessions.before["value"], sessions.after["value"], flagged=sessions.flagged, **way
-    )
+    alone = effect(sessions.before["value"], sessions.after["value"], flagged=sessions.past, **way)
     contrast, n_controls, controls = _contrast(sessions, values, acted, **way)
     measured, by = (contrast.effect, "controls") if _stands(contrast) else (alone, "baseline")
-    if contrast is not None and contrast.slope_p < SLOPE_ERROR:
-        controls = _said(
-            "此前与对照的走势不平行，对照不作数，只与自己的过去比",
-            (
-                "its history did not run in parallel with the controls', so it is set against its "
-                "own "
-                "past"
-            ),
-            "controls",
-        )
     outcome = verdict(measured.lower, measured.effect, measured.upper, row["least_effect"])
     row_verdict = {
         **_numbers(measured, sessions),
@@ -448,12 +462,13 @@ def _judged(
 def _verify_row(
     row: pd.Series,
     values: pd.DataFrame,
-    starts: pd.Series,
+    account: pd.DataFrame,
     acted: pd.DataFrame,
     variation: pd.DataFrame | None,
     registry: Mapping[str, reference.Metric],
     error: float,
 ) -> dict[str, object]:
+    starts = account.set_index("session_id")["started_at"]
     planned = max(int(row["sessions"]), 1) if pd.notna(row["sessions"]) else 1
     row_verdict: dict[str, object] = dict.fromkeys(COLUMNS, np.nan) | {
         name: row[name] for name in COLUMNS if name in row.index
@@ -475,7 +490,15 @@ def _verify_row(
         )
     better = registry[row["metric"]].bigger_is_better
     return row_verdict | _judged(
-        row, sessions, planned, values, acted, variation, bigger_is_better=better, error=error
+        row,
+        sessions,
+        planned,
+        values,
+        acted,
+        variation,
+        bigger_is_better=better,
+        error=error,
+        course=_course(sessions, account),
     )
 
 
@@ -493,7 +516,8 @@ def verify(
     `values` is `history` up to the session under review, `variation` is `block_variation`. The
     baseline are the comparable sessions before the flagged one, the outcome the first `sessions`
     comparable ones from the due session on, all of one festival state as in notebook 03 (`among_*`
-    says so in words). before, after, flagged and expected are in the metric's unit; effects are
+    says so in words). before, after, flagged and expected (from the course of the sessions before,
+    without any action) are in the metric's unit; effects are those of after against expected,
     relative and in the good direction. `estimator` says who judged: controls (untouched slices of
     the same kind, for rows that name a slice; `controls_*` is their own change, `other_*` what the
     slice's own past says) or baseline. `further_sessions` says how many more would do (`inf`: more
@@ -501,10 +525,9 @@ def verify(
     needs fewer; `final` whether the planned number of sessions is reached, before which a fifth of
     the error is spent on all looks together.
     """
-    starts = sessions.set_index("session_id")["started_at"]
-    acted = _acted(plans, starts)
+    acted = _acted(plans, sessions.set_index("session_id")["started_at"])
     rows = [
-        _verify_row(row, values, starts, acted, variation, registry, error)
+        _verify_row(row, values, sessions, acted, variation, registry, error)
         for _, row in plans.iterrows()
     ]
     judged = pd.DataFrame(rows, columns=COLUMNS)

@@ -135,21 +135,23 @@ def _measured(row: pd.Series, metric: reference.Metric, lang: str, currency: str
         text.signed(row["effect"], "percent", lang),
         text.interval(row["effect_lower"], row["effect_upper"], "percent", lang),
     )
-    than_zh, than_en = (
-        ("与对照相比", " against the controls") if row["estimator"] == "controls" else ("", "")
+    from_zh, from_en = (
+        ("此前走势和对照", "the course before and the controls")
+        if row["estimator"] == "controls"
+        else ("此前走势", "the course before")
     )
     return text.choose(
         lang,
         (
             f"{name}：此前 {row['n_before']:.0f} 场 {show['before']}，之后 {row['n_after']:.0f} 场 "
-            f"{show['after']}，{than_zh}改善幅度 {change}（区间 {bounds}）；什么都不做预计也有 "
-            f"{show['expected']}。"
+            f"{show['after']}；按{from_zh}，什么都不做预计也有 {show['expected']}，与它相比改善 "
+            f"{change}（区间 {bounds}）。"
         ),
         (
             f"{name}: {show['before']} over {row['n_before']:.0f} sessions before, {show['after']} "
-            f"over {row['n_after']:.0f} since, change{than_en} {change}, plus being better "
-            "(interval "
-            f"{bounds}); without any action {show['expected']} was to be expected."
+            f"over {row['n_after']:.0f} since; by {from_en}, {show['expected']} was to be expected "
+            f"without any action, and against that the change is {change}, plus being better "
+            f"(interval {bounds})."
         ),
     )
 
