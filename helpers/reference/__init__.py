@@ -1,6 +1,7 @@
 """What `data/reference` says: models of its files, loading, metrics, schemas of the tables."""
 
 from helpers.reference.load import (
+    applies,
     assortment,
     attribution,
     calendar,
@@ -49,6 +50,7 @@ from helpers.reference.models import (
     Unverified,
 )
 from helpers.reference.trade_models import (
+    Applies,
     Assortment,
     AssortmentRule,
     Attribution,

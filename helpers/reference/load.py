@@ -32,6 +32,7 @@ from helpers.reference.models import (
     Table,
 )
 from helpers.reference.trade_models import (
+    Applies,
     Assortment,
     Attribution,
     Customers,
@@ -266,6 +267,12 @@ def rules(workspace_reference: Path | None = None) -> dict[str, Rule]:
 
 
 @functools.cache
+def applies(workspace_reference: Path | None = None) -> Applies:
+    """When an action of the playbook applies (`applies.yml`)."""
+    return _whole("applies.yml", Applies, workspace_reference)
+
+
+@functools.cache
 def traits(workspace_reference: Path | None = None) -> dict[str, Trait]:
     """What good sessions are held against the rest by (`traits.yml`), by id."""
     return _entries("traits.yml", Trait, workspace_reference)
@@ -284,6 +291,9 @@ def reasons(workspace_reference: Path | None = None) -> dict[str, ReasonGroup]:
     return tree
 
 
+OF_EVENTS = ("event_count", "event_in_force")  # rules whose kind is one of the event log
+
+
 def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | None) -> None:
     rule = rules(workspace_reference).get(evidence.rule)
     if rule is None:
@@ -296,7 +306,7 @@ def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | 
     metrics = [*evidence.metric, *filter(None, [evidence.step])]
     _require(metrics, registry(workspace_reference), where, "metric of the registry")
     choices = {
-        "event_kind" if evidence.rule == "event_count" else "cue_kind": evidence.kind,
+        "event_kind" if evidence.rule in OF_EVENTS else "cue_kind": evidence.kind,
         "stage": filter(None, [evidence.stage]),
         "tier": filter(None, [evidence.tier]),
     }
@@ -304,6 +314,8 @@ def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | 
         allowed = terms()[group]
         _require(values, allowed, where, f"{group} of terms.yml, which has {', '.join(allowed)}")
     _require(filter(None, [evidence.table]), tables(), where, "table of tables.yml")
+    kinds = applies(workspace_reference).source_kinds
+    _require(evidence.source_kind, kinds, where, "kind of source of applies.yml")
     questions = talk(workspace_reference).questions
     _require(evidence.question, questions, where, "type of question of comments.yml")
     tree = reasons(workspace_reference)
@@ -327,8 +339,12 @@ def playbook(workspace_reference: Path | None = None) -> dict[str, Problem]:
         for what, rule in {"raised_by": problem.raised_by, **evidence}.items():
             if rule is not None:
                 _check_evidence(f"{where}.{what}", rule, workspace_reference)
+    causes = {cause.id for problem in problems.values() for cause in problem.causes}
     for name, problem in problems.items():
-        metrics, all_metrics = [*problem.metrics, problem.verify], registry(workspace_reference)
+        for cause in problem.causes:
+            _require(cause.yields, causes, f"playbook.yml: {name}.{cause.id}", "cause")
+        metrics = [*problem.metrics, problem.verify, problem.guardrail]
+        all_metrics = registry(workspace_reference)
         _require(metrics, all_metrics, f"playbook.yml: {name}", "metric of the registry")
     return problems
 

@@ -411,6 +411,8 @@ def _refunds(id, cause, words, others):
                     "case_id": str(number),
                     "line_id": str(number),
                     "order_id": str(number),
+                    "kind": "return_refund",
+                    "status": "succeeded",
                     "asked_at": minute(600),
                     "refunded_at": minute(700),
                     "amount": 50.0,
