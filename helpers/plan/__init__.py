@@ -15,6 +15,8 @@ from helpers.plan.goals import (
     with_behaviours,
 )
 from helpers.plan.lines import plan_table, verified_by
+from helpers.plan.note_subjects import severe as severe_notes
+from helpers.plan.note_subjects import with_severe
 from helpers.plan.notes import check_notes, with_notes
 from helpers.plan.problems import problems, raised, suspicions
 from helpers.plan.run_of_show import next_session

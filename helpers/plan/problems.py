@@ -1,5 +1,6 @@
 """Findings become problems: what was measured to be worse, and what is suspected."""
 
+import types
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 
 from helpers import compare, reference
 from helpers.core import findings, text
-from helpers.plan import causes, parts
+from helpers.plan import causes, note_subjects, parts
 from helpers.plan.facts import Facts
 
 OUTCOME = "sales"  # what the other problems lead to: it ranks after them
@@ -107,14 +108,28 @@ def raised(
     facts: Facts,
     *,
     rules: Mapping[str, reference.Rule],
+    severe: Mapping[str, note_subjects.Held] = types.MappingProxyType({}),
 ) -> pd.DataFrame:
     """Problems that no metric need show and the records raise (`raised_by`): one row per problem.
 
     Shaped as `suspicions`, `named` its id, `certainty` found where the record is the problem
     itself. They stand on the product or source that the rule names, with its verifying metric
-    beside its own usual where notebook 04 has it.
+    beside its own usual where notebook 04 has it. What a severe note says and the records bear out
+    (`note_subjects.severe`) is a problem too.
     """
-    rows = []
+    rows = [
+        {
+            "named": name,
+            "id": "",
+            "notebook": "06_plan",
+            "dimension": playbook[name].dimension,
+            "metric": playbook[name].verify,
+            "slice": "",
+            "verdict": "cannot_tell",
+            "certainty": "found",
+        }
+        for name in dict.fromkeys(acts.partition(".")[0] for acts in severe)
+    ]
     for name, problem in playbook.items():
         evidence = problem.raised_by
         if evidence is None:
@@ -140,6 +155,7 @@ def raised(
             }
         )
     frame = pd.DataFrame(rows, columns=["named", "certainty", *findings.COLUMNS])
+    frame = frame.drop_duplicates("named", keep="last", ignore_index=True)
     return frame.astype({"named": "str", "certainty": "str", **findings.COLUMNS})
 
 

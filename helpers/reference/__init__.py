@@ -21,6 +21,7 @@ from helpers.reference.load import (
     row_words,
     rules,
     service,
+    subjects,
     systems,
     tables,
     talk,
@@ -68,6 +69,7 @@ from helpers.reference.trade_models import (
     RunStage,
     ServiceRules,
     Stage,
+    Subject,
     Talk,
     Trait,
 )

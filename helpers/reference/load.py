@@ -44,6 +44,7 @@ from helpers.reference.trade_models import (
     RoleCard,
     Rule,
     ServiceRules,
+    Subject,
     Talk,
     Trait,
 )
@@ -270,6 +271,20 @@ def rules(workspace_reference: Path | None = None) -> dict[str, Rule]:
 def applies(workspace_reference: Path | None = None) -> Applies:
     """When an action of the playbook applies (`applies.yml`)."""
     return _whole("applies.yml", Applies, workspace_reference)
+
+
+@functools.cache
+def subjects(workspace_reference: Path | None = None) -> dict[str, Subject]:
+    """What team notes speak of (`subjects.yml`), by id; what they act on is in the playbook."""
+    found = _entries("subjects.yml", Subject, workspace_reference)
+    problems = playbook(workspace_reference)
+    acts = [f"{name}.{cause.id}" for name, entry in problems.items() for cause in entry.causes]
+    for name, subject in found.items():
+        _require(
+            filter(None, [subject.acts]), acts, f"subjects.yml: {name}", "cause of playbook.yml"
+        )
+        _require(subject.metric, registry(workspace_reference), f"subjects.yml: {name}", "metric")
+    return found
 
 
 @functools.cache

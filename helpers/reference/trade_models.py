@@ -125,6 +125,16 @@ class Applies(Entry):
         )
 
 
+class Subject(Entry):
+    """What a note speaks of by its words, and how the records are asked of it (`subjects.yml`)."""
+
+    all: list[Many]
+    measure: str
+    acts: str = ""
+    metric: Many = Field([])
+    also: dict[str, Many] = Field({})
+
+
 class Trait(Label):
     """Something that sessions are set up with or that is done in them, with one measure of it."""
 

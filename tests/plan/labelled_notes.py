@@ -2,9 +2,9 @@
 
 Labelled before the mechanism; the second forty were held out until it was done. The evening
 (`test_notes.py`): 千川 stays 18 s of a room's 60 s, 关注 95 s; videos posted 1 h and 2 h before the
-start; minutes 60 to 64 lose half of the people online, minute 30 loses none; 40 refunds, 20 多拍 and 12
-质量问题, none for size; 24 people ask the price and one the size; viewers worse, follow rate worse,
-interaction better, basket as usual; no recording, no record of light, sound or the host's mood.
+start; minutes 60 to 64 lose half of the people online, minute 30 loses none; 40 refunds, 20 多拍
+and 12 质量问题, none for size; 24 people ask the price and one the size; viewers worse, follow rate
+worse, interaction better, basket as usual; no recording, no record of light, sound or mood.
 """
 
 BORNE, REFUTED, NONE = "borne_out", "not_borne_out", "not_measurable"
