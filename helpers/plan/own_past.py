@@ -54,7 +54,9 @@ def source_kinds(facts: Facts) -> pd.Series:
 
 
 def of_kind(names: pd.Series, facts: Facts, evidence: reference.Evidence) -> pd.Series:
-    """Which of the sources named are of the kinds that the evidence is about."""
+    """Which of the sources named are of the kinds that the evidence is about; all without any."""
+    if not evidence.source_kind:
+        return pd.Series(True, index=names.index)
     return names.map(source_kinds(facts)).isin(evidence.source_kind)
 
 
@@ -79,7 +81,8 @@ def beside_usual(facts: Facts) -> pd.DataFrame:
     for name, group in rated.groupby("source"):
         rates = group.groupby("session_id")["rate"].sum()
         usual = float(rates.median()) * facts.hours
-        viewers = float(current.get(name, 0.0))
+        brought = current.get(name, 0.0)
+        viewers = float(brought) if pd.notna(brought) else np.nan
         if len(rates) < FEWEST_PAST or usual < FEWEST_PEOPLE or np.isnan(viewers):
             continue
         logs = np.log(np.maximum(rates.to_numpy(dtype=float) * facts.hours, 1.0))
@@ -98,14 +101,14 @@ def fallen(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
     room = beside["viewers"].sum() / beside["usual"].sum()
     low = beside["p"].le(CHANCE / len(beside)) & beside["ratio"].le(BESIDE_ROOM * max(room, 0))
     alone = beside["ratio"].le(BESIDE_ROOM) if len(beside) == 1 else low
-    kinds = beside["kind"].isin(evidence.source_kind)
+    kinds = of_kind(beside["source"], facts, evidence)
     return beside[kinds & (low | (alone & beside["p"].le(CHANCE)))].sort_values("ratio")
 
 
 def source_fall(facts: Facts, evidence: reference.Evidence) -> float:
     """People of the source that fell furthest, as a share of its usual; 1 where none fell."""
     beside = beside_usual(facts)
-    if beside.empty or not beside["kind"].isin(evidence.source_kind).any():
+    if beside.empty or not of_kind(beside["source"], facts, evidence).any():
         return np.nan
     return float(min(fallen(facts, evidence)["ratio"], default=1.0))
 
@@ -174,7 +177,8 @@ def wasted(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
         parts = spend_parts(facts, by)
         expected = parts["spend_share"] * parts["orders"].sum()
         poor = parts["order_share"].le(parts["spend_share"] * ORDERS_TO_SPEND)
-        unlikely = stats.poisson.cdf(parts["orders"], expected.clip(lower=1e-9)) <= WASTE_P
+        orders, mean = (one.to_numpy(dtype=float) for one in (parts["orders"], expected))
+        unlikely = stats.poisson.cdf(orders, np.maximum(mean, 1e-9)) <= WASTE_P
         found.append(parts[poor & unlikely].assign(by=by))
     return pd.concat(found).sort_values("spend_share", ascending=False)
 

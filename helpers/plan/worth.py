@@ -45,10 +45,15 @@ def wasted_spend(facts: Facts, evidence: reference.Evidence) -> float:
     return float(max(parts["cost"].iloc[0] - parts["orders"].iloc[0] * price, 0.0))
 
 
+def _of_session(facts: Facts, name: str) -> float:
+    value = facts.session.get(name)
+    return float(value) if pd.notna(value) else np.nan
+
+
 def missing_people(facts: Facts, evidence: reference.Evidence) -> float:
     """The people who did not come, times what a viewer of this session paid."""
-    gone, session = own_past.fallen(facts, evidence), facts.session
-    paid, viewers = (float(session.get(name, np.nan)) for name in ("paid_amount", "viewers"))
+    gone = own_past.fallen(facts, evidence)
+    paid, viewers = (_of_session(facts, name) for name in ("paid_amount", "viewers"))
     if gone.empty or not viewers > 0:
         return np.nan
     return float((gone["usual"] - gone["viewers"]).sum() * paid / viewers)
@@ -58,7 +63,7 @@ def cut_off(facts: Facts, evidence: reference.Evidence) -> float:
     """Minutes of interruption times what the session paid in a minute on air."""
     spans = own_past.interruptions(facts, evidence.kind)
     lost = min(float(spans["minutes"].sum()), facts.hours * 60)
-    on_air, paid = facts.hours * 60 - lost, float(facts.session.get("paid_amount", np.nan))
+    on_air, paid = facts.hours * 60 - lost, _of_session(facts, "paid_amount")
     return lost * paid / on_air if lost > 0 and on_air > 0 else np.nan
 
 

@@ -313,7 +313,8 @@ def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | 
     rule = rules(workspace_reference).get(evidence.rule)
     if rule is None:
         raise ReferenceDataError(f"{where}: {evidence.rule!r} is no rule of rules.yml")
-    if evidence.looks_at() != set(rule.takes):
+    every_source = {"source_kind"} & set(rule.takes)  # where none is named
+    if evidence.looks_at() | every_source != set(rule.takes):
         raise ReferenceDataError(
             f"{where}: {evidence.rule} takes {', '.join(rule.takes) or 'nothing but its bound'}, "
             f"found {', '.join(sorted(evidence.looks_at())) or 'nothing'}"

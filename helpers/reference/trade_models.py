@@ -209,8 +209,8 @@ class Problem(Label):
     raised_by: Evidence | None = None
     certain: bool = False
     silences: list[Dimension] = Field([])
-    guardrail: str
-    gain: str
+    guardrail: str = "viewers"
+    gain: str = "paid_amount"
     stages: list[Stage] | Literal["all"]
     work: Label
     people: list[Role]
