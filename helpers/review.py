@@ -22,6 +22,7 @@ from helpers.clean import history
 from helpers.clean.folder import WORK, Workspace, WorkspaceError, replacing
 from helpers.clean.ingestion import code_version, current_readings, ingest
 from helpers.clean.tables import (
+    COUNTED,
     computed_once,
     count_rows,
     data_as_of,
@@ -355,7 +356,7 @@ class Review:
             for state in engine.frame(marks).itertuples():
                 words = f"{state.mark}|{how}|{code_version()}"
                 counts = computed_once(
-                    self.workspace.clean / "counted" / f"{table}-{state.session_id}",
+                    self.workspace.clean / COUNTED / f"{table}-{state.session_id}",
                     hashlib.sha256(words.encode()).hexdigest()[:16],
                     functools.partial(
                         make, lazy_table(self.workspace, table, state.session_id), **how

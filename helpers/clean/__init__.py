@@ -8,9 +8,19 @@ from helpers.clean.folder import (
     Settings,
     Workspace,
     WorkspaceError,
+    is_alive,
     replacing,
+    sweep,
+    synced,
 )
-from helpers.clean.ingestion import AFTER, code_version, content_version, ingest, tables_version
+from helpers.clean.ingestion import (
+    AFTER,
+    AGAIN,
+    code_version,
+    content_version,
+    ingest,
+    tables_version,
+)
 from helpers.clean.ledger import COUNTS, said
 from helpers.clean.notes import in_words, parted
 from helpers.clean.personal_data import scan

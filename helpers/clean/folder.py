@@ -33,6 +33,7 @@ from helpers.clean.columns import Answers
 from helpers.clean.notes import note
 from helpers.core import places, text
 
+KEY_BYTES = 32
 WORK = ".work"  # under the reports folder: where a run writes until its page may be published
 
 
@@ -131,10 +132,15 @@ class Workspace:
             ]
         return sorted(files) + [path for path in [self.path / "costs.csv"] if path.exists()]
 
+    @property
+    def identity(self) -> str:
+        """What tells it from other workspaces: its id, else a digest of where it lies."""
+        digest = hashlib.blake2s(str(self.path).encode(), digest_size=8).hexdigest()
+        return self.settings.id or digest
+
     def key(self) -> bytes:
         """The secret with which buyer ids are hashed, outside the data, in the user's folder."""
-        digest = hashlib.blake2s(str(self.path).encode(), digest_size=8).hexdigest()
-        name = self.settings.id or digest
+        name = self.identity
         folder = Path(os.environ.get("FUPAN_KEYS") or platformdirs.user_data_path("fupan") / "keys")
         path = folder / f"{name}.key"
         if path.resolve().is_relative_to(self.path):
@@ -146,11 +152,14 @@ class Workspace:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             new = folder / f"{name}.{secrets.token_hex(8)}"
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(secrets.token_bytes(32))
+                file.write(secrets.token_bytes(KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())  # a power cut must not leave an empty one
             with contextlib.suppress(FileExistsError):  # another process was first: its key counts
                 os.link(new, path)
             new.unlink()
-        return path.read_bytes()
+            synced(folder)
+        return _kept_key(path)
 
     def lock(self) -> filelock.BaseFileLock:
         """The lock under which raw files are read."""
@@ -161,6 +170,33 @@ class Workspace:
                 f"{self.clean}: {error.strerror}. What is read from the exports is kept there"
             ) from error
         return filelock.FileLock(self.clean / ".lock", timeout=600)
+
+
+def _kept_key(path: Path) -> bytes:
+    """The key in a file; raises `WorkspaceError` where it would keep no secret."""
+    key = path.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise WorkspaceError(
+            f"{path}: the key of the buyers' hashes has {len(key)} bytes, expected {KEY_BYTES}; "
+            "bring it back from a backup, or delete it and the workspace's clean/: buyers then get "
+            "other hashes"
+        )
+    if os.name == "posix" and path.stat().st_mode & 0o007:
+        raise WorkspaceError(
+            f"{path}: the key of the buyers' hashes is open to everybody on this machine; shut it "
+            f"with: chmod 600 {path}"
+        )
+    return key
+
+
+def synced(path: Path) -> None:
+    """Have what was written of a file or folder on the disk, where the system can say so."""
+    with contextlib.suppress(OSError):  # some systems and disks have no way to sync a folder
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def unreadable(path: Path) -> str | None:
@@ -236,12 +272,43 @@ def _settings(path: Path) -> Settings:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path that takes the place of `path` if the block ends well, else vanishes."""
+def replacing(path: Path, *, lasting: bool = False) -> Iterator[Path]:
+    """A temporary path that takes the place of `path` if the block ends well, else vanishes.
+
+    With `lasting` it is on the disk before it does, as what cannot be made again must be.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield unfinished
+        if lasting:
+            synced(unfinished)
         unfinished.replace(path)
+        if lasting:
+            synced(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, below: str = "") -> None:
+    """Remove the unfinished files of `replacing` whose process is gone: it was killed.
+
+    Those of the folder itself, with `below` (`**/`) also of those in it.
+    """
+    for path in folder.glob(f"{below}.*.part"):
+        process = path.name.split(".")[-2]
+        if path.is_file() and process.isdigit() and not is_alive(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process of this number runs; it may, where the system does not say."""
+    if os.name != "posix":  # to ask would end it there
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from helpers.clean.reader_process import readers
 from helpers.core import privacy
 from helpers.reference import schema
 
+FOLDER = "readings"  # below clean/
 AT_ONCE = 2  # files that are read at the same time
 _TELLS_DATE = re.compile(r"20\d\d[-_]?[01]\d[-_]?[0-3]\d|^1\d{9}_")
 
@@ -60,6 +61,7 @@ def readings_of(
     digests: Mapping[Path, str],
     version: str,
     writer: concurrent.futures.Executor,
+    progress: Callable[[str], None],
 ) -> tuple[dict[Path, StoredReading], dict[str, str]]:
     """The readings of all files by their digests, and which file (by name) is a copy of which.
 
@@ -76,7 +78,10 @@ def readings_of(
             for sha, (first, *_) in paths_of.items()
         }
         try:
-            concurrent.futures.wait(read_of.values(), return_when="FIRST_EXCEPTION")
+            for count, done in enumerate(concurrent.futures.as_completed(read_of.values()), 1):
+                done.result()
+                if count % max(1, len(read_of) // 10) == 0 or count == len(read_of):
+                    progress(f"file {count} of {len(read_of)} read")
         finally:  # who interrupts the reading does not wait for all files
             reading.shutdown(wait=False, cancel_futures=True)
     for sha, (first, *others) in paths_of.items():
@@ -170,7 +175,7 @@ def _reading(
     name = f"{exact(str(path.relative_to(workspace.path)))}|{named}"
     changed = json.dumps([[*row, cells] for row, cells in sorted((mends or {}).items())])
     mark = hashlib.sha256(f"{version}|{name}|{sha}|{changed}".encode()).hexdigest()[:20]
-    folder = workspace.clean / "readings" / mark
+    folder = workspace.clean / FOLDER / mark
     if folder.is_dir():
         return StoredReading(folder, {}, writer.submit(lambda: None))
     options = {
@@ -206,6 +211,6 @@ def _write_reading(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
 
 def drop_old_readings(workspace: Workspace, keep: set[str]) -> None:
     """Remove the folders of readings but those of these names."""
-    for folder in (workspace.clean / "readings").iterdir():
+    for folder in (workspace.clean / FOLDER).iterdir():
         if folder.name not in keep:
             shutil.rmtree(folder)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import ibis
 
 LEDGERS = ("files", "aside", "questions", "mended", "invariants", "attribution", "personal")
+COUNTED = "counted"  # the folder of `computed_once`
 MODELS = ("pattern",)  # what a review keeps for the next one
 # what one row of ads speaks of, whichever export holds it
 _LAUNCH = ["session_id", "platform", "campaign", "started_at", "title"]
@@ -51,9 +52,13 @@ def read_table(
     With `as_of` (zone-aware) the table as it was known then, without rows and values of later
     exports.
     """
-    if table in LEDGERS + MODELS:
-        path = workspace.clean / f"{table}.parquet"
+    path = workspace.clean / f"{table}.parquet"
+    if table in LEDGERS:
         return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    if table in MODELS:  # of one that is damaged nothing is known: a review makes it anew
+        with contextlib.suppress(OSError, pyarrow.ArrowException):
+            return pd.read_parquet(path)
+        return pd.DataFrame()
     paths = parts(workspace, table, session_id if as_of is None else None)
     if paths:
         frame = pd.concat(map(pd.read_parquet, paths), ignore_index=True)

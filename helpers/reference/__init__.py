@@ -5,6 +5,7 @@ from helpers.reference.load import (
     assortment,
     attribution,
     calendar,
+    check_own,
     customers,
     definitions,
     event_kinds,

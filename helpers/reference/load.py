@@ -6,6 +6,7 @@ of a workspace's own `reference/` folder replace those of the same key.
 
 import csv
 import functools
+import math
 from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from helpers.core import places
-from helpers.core.names import Names
+from helpers.core.names import Names, no_such
 from helpers.reference.models import (
     ROWS,
     Definition,
@@ -74,6 +75,37 @@ def _merge(shipped: Any, workspace: Any) -> Any:
     return {**shipped, **changed}
 
 
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Yaml) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ReferenceDataError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ReferenceDataError(
+            f"{path}: expected a mapping at the top, found {type(content).__name__}"
+        )
+    return content
+
+
+def check_own(workspace_reference: Path | None) -> None:
+    """Refuses files of a workspace's reference/ that nothing reads, as those of misspelt names."""
+    if workspace_reference is None:
+        return
+    may_be = {path.name for path in places.REFERENCE.iterdir() if path.is_file()} - _FIXED
+    for path in sorted(workspace_reference.rglob("*")):
+        name = path.relative_to(workspace_reference).as_posix()
+        kinds = (".yml", ".yaml", ".csv", ".txt")
+        if path.suffix not in kinds or name.startswith(".") or name in may_be:
+            continue
+        if name in _FIXED:
+            raise ReferenceDataError(f"{path}: a workspace cannot change {name}")
+        if path.suffix != ".yml" or path.parent.name != "sources":
+            raise ReferenceDataError(f"{path}: {no_such(name, 'file that is read there', may_be)}")
+
+
+_FIXED = {"tables.yml", "invariants.yml", "terms.yml", "notes.yml", "measures.yml", "totals.yml"}
+
+
 def _load(name: str, workspace_reference: Path | None) -> dict[str, Any]:
     """Shipped entries, those of the same key in the workspace's file in their place."""
     merged: dict[str, Any] = {}
@@ -81,15 +113,7 @@ def _load(name: str, workspace_reference: Path | None) -> dict[str, Any]:
         path = folder / name if folder else None
         if path is None or not path.exists():
             continue
-        try:
-            content = yaml.load(path.read_text(encoding="utf-8"), _Yaml) or {}
-        except yaml.YAMLError as error:
-            raise ReferenceDataError(f"{path}: not valid YAML: {error}") from error
-        if not isinstance(content, dict):
-            raise ReferenceDataError(
-                f"{path}: expected a mapping at the top, found {type(content).__name__}"
-            )
-        merged = _merge(merged, content)
+        merged = _merge(merged, _content(path))
     if not merged:
         raise ReferenceDataError(f"{places.REFERENCE / name}: missing or empty")
     return merged
@@ -249,9 +273,7 @@ def systems(workspace_reference: Path | None = None) -> tuple[System, ...]:
         if folder is None or not (folder / "sources").is_dir():
             continue
         for path in sorted((folder / "sources").glob("*.yml")):
-            system = _validate(
-                System, yaml.load(path.read_text(encoding="utf-8"), _Yaml), path.name
-            )
+            system = _validate(System, _content(path), path.name)
             for export in system.exports:
                 _check_export(f"{path.name}: {export.id}", export)
             for export in system.unverified:
@@ -389,9 +411,13 @@ def roles(workspace_reference: Path | None = None) -> dict[str, RoleCard]:
 @functools.cache
 def thresholds(workspace_reference: Path | None = None) -> dict[str, float]:
     """Numbers that a team may tune, by name (`thresholds.yml`)."""
+    shipped = _load("thresholds.yml", None)
     content = _load("thresholds.yml", workspace_reference)
     for name, value in content.items():
-        if not isinstance(value, (int, float)):
+        if name not in shipped:
+            raise ReferenceDataError(f"thresholds.yml: {no_such(name, 'threshold', shipped)}")
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
             raise ReferenceDataError(f"thresholds.yml: {name}: expected a number, found {value!r}")
     return {name: float(value) for name, value in content.items()}
 

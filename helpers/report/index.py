@@ -91,7 +91,7 @@ def write_index(
     failures = list(gate.page_failures(content, expected_outputs=0, known_ids=rooms))
     if failures:
         raise GateError("index not written: " + "; ".join(failures))
-    with clean.replacing(reports_dir / "index.html") as path:
+    with clean.replacing(reports_dir / "index.html", lasting=True) as path:
         path.write_text(content, encoding="utf-8")
     return reports_dir / "index.html"
 

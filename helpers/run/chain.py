@@ -6,11 +6,14 @@ failed, and the last good report stands. English reports live in reports/en/; wh
 their pages are linked.
 """
 
+import contextlib
+import ctypes
 import os
 import shutil
+import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -50,7 +53,7 @@ def review_session(
     parameters are those of the last published run is not run again; where none had to run, nothing
     is written and the status is `unchanged`.
     """
-    started, began = time.monotonic(), time.time()
+    started = time.monotonic()
     given = given or {}
     home = records.home(reports_dir, lang)
     final, work, failed = (home / part / session_id for part in ("", clean.WORK, "failed"))
@@ -59,8 +62,15 @@ def review_session(
         return Outcome(session_id, status, path, message, time.monotonic() - started)
 
     work.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(work.parent / f"{session_id}.lock", timeout=steps.CELL_TIMEOUT):
+    with _alone(workspace, session_id, progress):
+        began = time.time()  # not before: who was waited for saved the plan
         _bring_back(work, final)
+        if records.of_another(final, workspace):
+            message = (
+                f"{final}: a report of another workspace; name another folder with --reports, or "
+                "remove that report if this workspace was moved"
+            )
+            return outcome("failed", final, message)
         last_keys = {} if force else records.last_run(final).get("steps", {})
         keys = steps.step_keys(workspace, session_id, lang, given)
         fresh = {name for name, key in last_keys.items() if keys.get(name) == key}
@@ -76,7 +86,9 @@ def review_session(
                 [name for name in steps.ORDER if name not in fresh],
                 given | places,
                 work / "notebooks",
-                progress,
+                lambda name: progress(
+                    f"{name} ({steps.ORDER.index(name) + 1} of {len(steps.ORDER)})"
+                ),
             )
             progress("publish")
             review = open_review(
@@ -109,10 +121,12 @@ def review_session(
                 error, kernel.NotebookFailed | report.GateError | plan_file.PlanFileError
             ):
                 trace = kernel.without_paths(traceback.format_exc(), places)
-                (work / "error.txt").write_text(trace, encoding="utf-8")
+                with contextlib.suppress(OSError):
+                    (work / "error.txt").write_text(trace, encoding="utf-8")
                 message = f"{type(error).__name__}: {message}"
             message = text.plain(message, 600)
-            _keep_failure(work, failed, session_id, kernel.without_paths(message, places))
+            with contextlib.suppress(OSError):  # a full disk: the message stands in any case
+                _keep_failure(work, failed, session_id, kernel.without_paths(message, places))
             return outcome("failed", failed, message)
         _swap(work, final)
         shutil.rmtree(failed, ignore_errors=True)
@@ -180,17 +194,83 @@ def _keep_failure(work: Path, failed: Path, session_id: str, message: str) -> No
     work.replace(failed)
 
 
+@contextlib.contextmanager
+def _alone(
+    workspace: clean.Workspace, session_id: str, progress: Callable[[str], None]
+) -> Iterator[None]:
+    """One run at a time of a session, in whatever language: they share its plan."""
+    folder = workspace.clean / "reviewing"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / f"{session_id}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        progress("waiting for another run of this session")
+        lock.acquire(timeout=steps.CELL_TIMEOUT)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def tidy(reports_dir: Path, workspace: clean.Workspace) -> None:
+    """Take away what runs of the workspace's sessions that were killed left behind.
+
+    The last good report comes back where one was killed between the two moves of `_swap`.
+    """
+    kernel.sweep()
+    clean.sweep(workspace.plans)
+    for home in (records.home(reports_dir, lang) for lang in records.LANGUAGES):
+        clean.sweep(home)
+        for work in sorted((home / clean.WORK).glob("*")):
+            session_id = work.name.removesuffix(_OLD)
+            lock = filelock.FileLock(workspace.clean / "reviewing" / f"{session_id}.lock")
+            if not work.is_dir() or records.of_another(work, workspace):
+                continue
+            with contextlib.suppress(filelock.Timeout, OSError), lock.acquire(timeout=0):
+                _bring_back(work.with_name(session_id), home / session_id)
+                shutil.rmtree(work, ignore_errors=True)
+
+
+_OLD = ".old"
+
+
 def _aside(work: Path) -> Path:
-    return work.with_name(f"{work.name}.old")
+    return work.with_name(f"{work.name}{_OLD}")
 
 
 def _swap(work: Path, final: Path) -> None:
-    """Put the finished folder in the last one's place; no single call replaces a folder."""
-    shutil.rmtree(_aside(work), ignore_errors=True)
-    if final.exists():
-        final.replace(_aside(work))
-    work.replace(final)
-    shutil.rmtree(_aside(work), ignore_errors=True)
+    """Put the finished folder, once it is on the disk, in the last one's place.
+
+    In one step where the system has one; else in two, between which there is no page.
+    """
+    for path in [*work.rglob("*"), work]:
+        clean.synced(path)
+    if final.exists() and _exchanged(work, final):
+        shutil.rmtree(work, ignore_errors=True)
+    else:
+        shutil.rmtree(_aside(work), ignore_errors=True)
+        if final.exists():
+            final.replace(_aside(work))
+        work.replace(final)
+        shutil.rmtree(_aside(work), ignore_errors=True)
+    clean.synced(final.parent)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Whether the system let two folders change places in one step."""
+    call = {"linux": "renameat2", "darwin": "renamex_np"}.get(sys.platform)
+    exchange = getattr(ctypes.CDLL(None), call, None) if call else None
+    if exchange is None:
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    if sys.platform == "darwin":
+        return exchange(*names, _SWAP) == 0
+    return exchange(_HERE, names[0], _HERE, names[1], _SWAP) == 0
+
+
+_SWAP = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
+_HERE = -100  # AT_FDCWD
 
 
 def _bring_back(work: Path, final: Path) -> None:
@@ -208,5 +288,5 @@ def _link_languages(reports_dir: Path, session_id: str) -> None:
         return
     for path, (lang, other) in zip(pages.values(), reversed(pages.items()), strict=True):
         words, target = path.read_text(encoding="utf-8"), os.path.relpath(other, path.parent)
-        with clean.replacing(path) as linked:
+        with clean.replacing(path, lasting=True) as linked:
             linked.write_text(page.linked(words, target, lang), encoding="utf-8")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import datetime as dt
+import functools
 import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -92,32 +96,37 @@ def run(
     except ParameterError as error:
         raise click.UsageError(str(error)) from error
     workspace = _workspace(data_dir)
-    with _status(as_json, "reading raw files"):
-        files = _ingest(workspace)
+    with _Progress(as_json) as progress:
+        files = _ingest(workspace, progress)
     reports_dir = reports_dir.resolve()
+    chain.tidy(reports_dir, workspace)
     names = _chosen(workspace, session, latest, pending, records.home(reports_dir, lang))
-    if not names:
-        if pending and not clean.sessions(workspace).empty:
-            console.print(
-                "nothing pending: every recent session has its report, and no after-sales need "
-                "another look"
-            )
-            return
+    outcomes: list[chain.Outcome] = []
+    listed = True
+    if names:
+        outcomes = _run_all(workspace, names, reports_dir, lang, values, force, jobs, as_json)
+        listed = _index(reports_dir, workspace, lang)
+    elif not pending or clean.sessions(workspace).empty:
         fail(
             f"{workspace.raw}: no session found in the files there; `fupan check --data "
             f"{data_dir}` says what each file is"
         )
-    outcomes = _run_all(workspace, names, reports_dir, lang, values, force, jobs, as_json)
-    listed = _index(reports_dir, workspace, lang)
+    elif not as_json:
+        console.print(
+            "nothing pending: every recent session has its report, and no after-sales need "
+            "another look"
+        )
+    unread = files["table"].isna() & files["problem"].notna()
     if as_json:
         _print_json([outcome._asdict() | {"path": str(outcome.path)} for outcome in outcomes])
     else:
-        for row in files[files["problem"].notna()].itertuples():
+        # of a night in which nothing ran the notes were said before
+        for row in files[files["problem"].notna() if names else unread].itertuples():
             problems.print(
                 f"{text.choose(lang, '提示', 'note')}: {_problem(row, lang)}", soft_wrap=True
             )
     failed = any(outcome.status == "failed" for outcome in outcomes)
-    sys.exit(1 if failed or not listed else 0)
+    sys.exit(1 if failed or not listed or unread.any() else 0)
 
 
 def sessions(data_dir: Path, reports_dir: Path, as_json: bool) -> None:
@@ -277,9 +286,9 @@ def _workspace(data_dir: str | Path) -> clean.Workspace:
         fail(str(error))
 
 
-def _ingest(workspace: clean.Workspace):
+def _ingest(workspace: clean.Workspace, progress: Callable[[str], None] | None = None):
     try:
-        return clean.ingest(workspace)
+        return clean.ingest(workspace, progress=progress or _note)
     except (clean.WorkspaceError, reference.ReferenceDataError) as error:
         fail(str(error))
 
@@ -349,40 +358,90 @@ def _run_all(
     workspace, names, reports_dir, lang, values, force, jobs, as_json
 ) -> list[chain.Outcome]:
     options = {"reports_dir": reports_dir, "lang": lang, "given": values, "force": force}
-    outcomes = []
+    outcomes, began = [], time.monotonic()
+
+    def place(number: int) -> str:
+        if len(names) == 1:
+            return names[number]
+        left = ""
+        if number:
+            seconds = (time.monotonic() - began) / number * (len(names) - number)
+            left = f", about {max(1, round(seconds / 60))} min left"
+        return f"[{number + 1} of {len(names)}{left}] {names[number]}"
+
     if jobs == 1:
-        for name in names:
-            with _status(as_json, name) as step:
-                outcomes.append(chain.review_session(workspace, name, progress=step, **options))
+        for number, name in enumerate(names):
+            with _Progress(as_json, place(number)) as progress:
+                outcomes.append(chain.review_session(workspace, name, progress=progress, **options))
             _say(outcomes[-1], as_json)
         return outcomes
-    with concurrent.futures.ProcessPoolExecutor(max_workers=jobs) as pool:
-        futures = [pool.submit(chain.review_session, workspace, name, **options) for name in names]
-        for future in futures:
-            outcomes.append(future.result())
+    make = functools.partial(chain.review_session, workspace, **options)
+    with _Progress(as_json) as progress:
+        for number, (name, future) in enumerate(_beside(make, names, jobs)):
+            progress(place(number))
+            try:
+                outcomes.append(future.result())
+            except concurrent.futures.BrokenExecutor:  # it may have been another's fault
+                outcomes.append(_by_itself(make, name, records.home(reports_dir, lang)))
             _say(outcomes[-1], as_json)
     return outcomes
 
 
-class _status:
-    """On a terminal only; called with the next step's name."""
+def _beside(make, names, jobs) -> Iterator[tuple[str, concurrent.futures.Future]]:
+    """Each name and its outcome to come, in their order, `jobs` at the same time."""
+    with concurrent.futures.ProcessPoolExecutor(max_workers=jobs) as pool:
+        yield from [(name, pool.submit(make, name)) for name in names]
 
-    def __init__(self, quiet: bool, title: str):
-        self._title = title
+
+def _by_itself(make, name: str, home: Path) -> chain.Outcome:
+    """Once more, in a process of its own; a failure where that ends, too."""
+    began = time.monotonic()
+    with concurrent.futures.ProcessPoolExecutor(max_workers=1) as pool:
+        try:
+            return pool.submit(make, name).result()
+        except concurrent.futures.BrokenExecutor:
+            return chain.Outcome(
+                name,
+                "failed",
+                home / name,
+                "its process was ended from outside, twice; where the machine has too little "
+                "memory, --jobs 1 needs less",
+                time.monotonic() - began,
+            )
+
+
+class _Progress:
+    """Called with each step: one line that changes on a terminal, a line a step in a log."""
+
+    def __init__(self, quiet: bool, title: str = "reading raw files") -> None:
+        self._quiet, self._title = quiet, title
         self._live = problems.status(title) if problems.is_terminal and not quiet else None
 
-    def __enter__(self) -> _status:
+    def __enter__(self) -> _Progress:
         if self._live:
             self._live.start()
+        elif not self._quiet:
+            self._line(self._title)
         return self
 
     def __call__(self, step: str) -> None:
         if self._live:
             self._live.update(f"{self._title}  {step}")
+        elif not self._quiet:
+            self._line(f"{self._title}  {step}")
+
+    def _line(self, words: str) -> None:
+        problems.print(f"{dt.datetime.now():%Y-%m-%d %H:%M:%S}  {words}", soft_wrap=True)
 
     def __exit__(self, *raised) -> None:
         if self._live:
             self._live.stop()
+
+
+def _note(step: str) -> None:
+    """Of a command that shows no steps only what it had to make again."""
+    if step.endswith(clean.AGAIN):
+        problems.print(f"note: {step}", soft_wrap=True)
 
 
 def _say(outcome: chain.Outcome, as_json: bool) -> None:
@@ -391,6 +450,8 @@ def _say(outcome: chain.Outcome, as_json: bool) -> None:
     begin = f"{outcome.session_id}  {outcome.status}"
     if outcome.status == "failed":
         problems.print(f"{begin}  {outcome.message}", soft_wrap=True)
+        if not (outcome.path / "run.json").exists() or outcome.path.parent.name != "failed":
+            return
         last = outcome.path.parents[1] / outcome.session_id / "review.html"
         stands = f"; the last good report stands: {last}" if last.exists() else ""
         problems.print(f"  the notebook with the error: {outcome.path}{stands}", soft_wrap=True)

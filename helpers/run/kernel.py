@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ import papermill.exceptions
 from jupyter_client.kernelspec import KernelSpecManager
 from papermill.clientwrap import PapermillNotebookClient
 
+from helpers import clean
 from helpers.core import places
 from helpers.run import steps
 
@@ -144,7 +146,7 @@ def kernel() -> Iterator[jupyter_client.KernelManager]:
     }
     # Sockets of its own: by default they would all be called kernel-ipc-N in the working folder,
     # shared by every run.
-    with tempfile.TemporaryDirectory(prefix="fupan-") as sockets:
+    with tempfile.TemporaryDirectory(prefix=f"fupan-{os.getpid()}-") as sockets:
         local = (
             {"transport": "ipc", "ip": str(Path(sockets) / "kernel")}
             if os.name == "posix"
@@ -163,6 +165,14 @@ def kernel() -> Iterator[jupyter_client.KernelManager]:
             yield manager
         finally:
             manager.shutdown_kernel(now=True)
+
+
+def sweep() -> None:
+    """Remove the folders of sockets whose process is gone: it was killed."""
+    for folder in Path(tempfile.gettempdir()).glob("fupan-*-*"):
+        process = folder.name.split("-")[1]
+        if process.isdigit() and not clean.is_alive(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def environment_of_a_run() -> dict[str, str]:

@@ -72,6 +72,7 @@ def record(
     files = clean.read_table(workspace, "files")
     return {
         "session_id": session_id,
+        "workspace": workspace.identity,
         "status": "published",
         "lang": lang,
         "parameters": dict(given),
@@ -82,6 +83,18 @@ def record(
         "rows": {name: int(files[name].sum()) for name in clean.COUNTS},
         "cut": sorted(cut_files(workspace)),
     }
+
+
+def of_another(final: Path, workspace: clean.Workspace) -> bool:
+    """Whether a report is of another workspace: elsewhere, and no file that it read is here.
+
+    A workspace that was moved or copied still has its exports.
+    """
+    report = last_run(final)
+    if report.get("workspace", workspace.identity) == workspace.identity:
+        return False
+    files = clean.read_table(workspace, "files")
+    return not set(report.get("inputs", {}).values()) & set(files.get("sha256", ()))
 
 
 def cut_files(workspace: clean.Workspace) -> set[str]:

@@ -3,12 +3,12 @@
 import csv
 import hashlib
 import io
-import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from helpers import clean
 from helpers.plan.plan_file.columns import COLUMNS, NUMBERS, PlanFileError
 from helpers.plan.plan_file.read import runs
 
@@ -27,17 +27,13 @@ def _number(value: float) -> str:
 
 def replace(path: Path, content: bytes) -> Path:
     """Write the whole file beside its place, then move it there in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        with clean.replacing(path, lasting=True) as unfinished:
+            unfinished.write_bytes(content)
     except PermissionError as error:
         raise PlanFileError(
             f"{path}: cannot be replaced; is it open in a spreadsheet program?"
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
     return path
 
 
