@@ -14,7 +14,11 @@ from helpers.plan.goals import (
     goal_words,
     with_behaviours,
 )
+from helpers.plan.lessons import NEXT_FILES
+from helpers.plan.lessons import drawn as lessons_drawn
 from helpers.plan.lines import plan_table, verified_by
+from helpers.plan.note_subjects import severe as severe_notes
+from helpers.plan.note_subjects import with_severe
 from helpers.plan.notes import check_notes, with_notes
 from helpers.plan.problems import problems, raised, suspicions
 from helpers.plan.run_of_show import next_session

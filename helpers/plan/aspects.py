@@ -25,10 +25,23 @@ ASPECTS = {  # by name: in Chinese, and its origin
     "How": ("怎么做", PROPOSED),
 }
 MOST_SLICES, MOST_OPEN = 3, 3  # that are named
+TIMED = ("stock_out_minutes", "event_count", "event_in_force", "ads_waste")  # rules with a clock
+PLACED = ("ads_waste",)  # rules that name a place that no finding has
 
 
-def _when(problem: pd.Series, session: pd.Series, lang: str) -> str:
+def _recorded(judged: pd.DataFrame, rules: tuple[str, ...], lang: str) -> str:
+    """What the records say of the supported causes with these rules."""
+    held = judged[judged["verdict"].eq("supported") & judged["rule"].isin(list(rules))]
+    facts = held.get(f"fact_{lang}", pd.Series(dtype="str")).dropna()
+    return text.choose(lang, "；", "; ").join(dict.fromkeys(filter(None, facts)))
+
+
+def _when(problem: pd.Series, session: pd.Series, judged: pd.DataFrame, lang: str) -> str:
+    """The minutes of the problem, else the times of what the records say caused it."""
     start = f"{session['started_at']:%Y-%m-%d %H:%M}"
+    times = _recorded(judged, TIMED, lang)
+    if times and not np.isfinite(problem["minute_from"]):
+        return text.choose(lang, f"{start} 开播，{times}", f"session of {start}: {times}")
     if not np.isfinite(problem["minute_from"]):
         return text.choose(lang, f"{start} 开播，全场", f"session of {start}, throughout")
     minutes = f"{problem['minute_from']:.0f}–{problem['minute_to']:.0f}"
@@ -38,7 +51,11 @@ def _when(problem: pd.Series, session: pd.Series, lang: str) -> str:
 
 
 def _where(
-    problem: pd.Series, entry: reference.Problem | None, review_findings: pd.DataFrame, lang: str
+    problem: pd.Series,
+    entry: reference.Problem | None,
+    review_findings: pd.DataFrame,
+    judged: pd.DataFrame,
+    lang: str,
 ) -> str:
     """A problem of the whole session names the parts of all worse findings of its dimension."""
     stages = text.choose(lang, "全部环节", "all stages")
@@ -56,8 +73,11 @@ def _where(
         for slice in slices.unique()
         if slice not in findings.WHOLE
     ]
+    if problem["slice"] and findings.slice_name(problem["slice"]) not in names:
+        names.insert(0, text.plain(findings.slice_name(problem["slice"]), 30))
     named = text.choose(lang, "、", ", ").join(names[:MOST_SLICES])
-    return text.choose(lang, "；", "; ").join(filter(None, [stages, named]))
+    places = _recorded(judged, PLACED, lang)
+    return text.choose(lang, "；", "; ").join(filter(None, [stages, named, places]))
 
 
 def _why(judged: pd.DataFrame, lang: str) -> str:
@@ -107,6 +127,10 @@ def five_w_two_h(
     """
     name = problem["problem"]
     entry, lines = playbook.get(name), drafted[drafted["problem_id"] == name]
+    mine = judged[judged["problem"] == name]
+    if lines.empty:  # what another line acts on is done by that line's owner
+        shared = mine.loc[mine["verdict"] == "supported", "cause"]
+        lines = drafted[drafted["cause_id"].isin(shared)]
     people = entry.people if entry else []
     owners = list(dict.fromkeys(lines["owner_role"])) or people[:1]
     general = text.label(entry.action, lang) if entry else ""
@@ -116,11 +140,11 @@ def five_w_two_h(
         how_much += text.choose(lang, f"；涉及 {money}", f"; {money} at stake")
     contents = {
         "What": problem[lang],
-        "When": _when(problem, session, lang),
-        "Where": _where(problem, entry, review_findings, lang),
+        "When": _when(problem, session, mine, lang),
+        "Where": _where(problem, entry, review_findings, mine, lang),
         "How much": how_much,
         "Who": _who(owners, people, lang),
-        "Why": _why(judged[judged["problem"] == name], lang),
+        "Why": _why(mine, lang),
         "How": text.choose(lang, "；", "; ").join(lines[f"action_{lang}"]) or general,
     }
     rows = [

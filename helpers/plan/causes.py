@@ -11,10 +11,10 @@ import pandas as pd
 
 from helpers import reference
 from helpers.core import findings, text
-from helpers.plan import parts
+from helpers.plan import own_past, parts, worth
 from helpers.plan.facts import Facts
-from helpers.plan.measures import FOUND, measure
-from helpers.plan.rule_words import measured_words, missing_words
+from helpers.plan.measures import FOUND, limit, measure
+from helpers.plan.rule_words import fact_words, measured_words, missing_words
 
 VERDICTS = ("supported", "not_supported", "not_measurable")
 COLUMNS = [
@@ -36,6 +36,9 @@ COLUMNS = [
     "parts",
     "stage",
     "rule",
+    "fact_zh",
+    "fact_en",
+    "worth",
 ]
 MOST_NAMED = 3  # sources or products
 # What acts on the mix of sources moves the session, not one source.
@@ -46,6 +49,8 @@ OF_PARTS = (  # rules that name sources or products
     "asked_about",
     "unanswered_about",
     "stock_out_minutes",
+    "organic_step_fall",
+    "source_fall",
     MIX,
 )
 BETWEEN = {
@@ -58,14 +63,15 @@ ELSEWHERE = {
 }
 
 
-def verdict(measured: float, evidence: reference.Evidence) -> str:
-    """The verdict on a number by its bound, `not_measurable` without a number."""
+def verdict(measured: float, evidence: reference.Evidence, bound: float | None = None) -> str:
+    """The verdict on a number by its bound, `not_measurable` without a number.
+
+    `bound` is that of the account (`measures.limit`) where it is another one.
+    """
     if np.isnan(measured):
         return "not_measurable"
-    if evidence.at_least is not None:
-        reached = measured >= evidence.at_least
-    else:
-        reached = measured <= evidence.at_most
+    edge = evidence.bound if bound is None else bound
+    reached = measured >= edge if evidence.at_least is not None else measured <= edge
     return "supported" if reached else "not_supported"
 
 
@@ -78,25 +84,34 @@ def stage_of(problem: reference.Problem, cause: reference.Cause | None = None) -
 def weigh(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> dict[str, object]:
     """What the records say to one rule, in numbers and in words.
 
-    Keys verdict, measured, bound, evidence_*, missing_*, about and parts, as in `judge`.
+    Keys verdict, measured, bound, evidence_*, missing_*, about, parts, fact_* and worth, as in
+    `judge`.
     """
     measured = measure(evidence, facts, rule)
+    bound, origin = limit(evidence, facts, rule)
     by_id = _found_by(evidence, measured, facts)
     names = list(by_id.values())
     weighed: dict[str, object] = {
-        "verdict": verdict(measured, evidence),
+        "verdict": verdict(measured, evidence, bound),
         "measured": measured,
-        "bound": evidence.bound,
+        "bound": bound,
+        "worth": worth.of_mechanism(evidence, facts) if measured > 0 else np.nan,
         "about": "、".join(names),
         "parts": parts.packed(by_id),
     }
     for lang in ("zh", "en"):
-        words = missing = ""
+        words = missing = fact = ""
         if np.isnan(measured):
             missing = missing_words(rule, evidence, facts, lang)
         else:
-            words = measured_words(measured, evidence, rule, facts, names, lang)
-        weighed |= {f"evidence_{lang}": words, f"missing_{lang}": missing}
+            edge = (bound, own_past.limit_words(origin, lang))
+            words = measured_words(measured, evidence, rule, facts, names, lang, edge)
+            fact = fact_words(measured, evidence, rule, facts, lang)
+        weighed |= {
+            f"evidence_{lang}": words,
+            f"missing_{lang}": missing,
+            f"fact_{lang}": fact,
+        }
     return weighed
 
 
@@ -119,7 +134,8 @@ def judge(
     Supported ones come first. Columns `COLUMNS`: problem and cause are ids, evidence_* what was
     measured, missing_* the record that would make it measurable, about and parts the sources or
     products that the rule found (in words, and as `parts.packed`), stage when the action is done
-    (`run_stage` of terms.yml).
+    (`run_stage` of terms.yml), fact_* the object and its number for the action's sentence, worth
+    the money by the cause's own mechanism.
     """
     rows = []
     for cause in problem.causes:
@@ -137,6 +153,7 @@ def judge(
         if cause.evidence is None:
             zh, _, en = str(cause.export).partition(" / ")
             row |= {"verdict": "not_measurable", "measured": np.nan, "bound": np.nan}
+            row["worth"] = np.nan
             row |= {"missing_zh": zh, "missing_en": en or zh}
         else:
             row |= weigh(cause.evidence, facts, rules[cause.evidence.rule])

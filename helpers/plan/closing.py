@@ -226,9 +226,9 @@ def _on_owners(lines: pd.DataFrame) -> Sentence:
         for lang in LANGUAGES
     )
     return (
-        f"计划 {len(lines)} 条都有负责岗位（{zh}）；{undated} 条还没写执行场次。",
+        f"计划 {len(lines)} 条都有负责岗位（{zh}）；{undated} 条没写执行场次，按下一可比场次。",
         (
-            f"Plan lines: {len(lines)}, each with an owner role ({en}); without a due session: "
-            f"{undated}."
+            f"Plan lines: {len(lines)}, each with an owner role ({en}); due at the next comparable "
+            f"session, as none is named: {undated}."
         ),
     )

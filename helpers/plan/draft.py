@@ -10,7 +10,7 @@ import pandas as pd
 
 from helpers import reference
 from helpers.core import findings, text
-from helpers.plan import causes, parts, plan_file
+from helpers.plan import causes, parts, plan_file, worth
 from helpers.plan.lines import term_names
 from helpers.plan.problems import problem_figures
 from helpers.plan.tried import action_ids, refined, tried
@@ -19,7 +19,7 @@ MIXED = "room_conversion"  # by which the rule weighs the mix of sources
 RESTATES = "worse_products"  # says which product sold worse, not why
 MOST_ACTIONS = 2  # of a problem: a session cannot test more
 NO_FINDINGS = findings.frame([])
-BOTH = ("problem", "stage", "evidence", "cause", "action")  # in both languages
+BOTH = plan_file.WRITTEN  # in both languages
 VERIFYING = ["metric", "slice", "baseline", "money_at_stake"]
 UNKNOWN_CAUSE = {
     "parts": "",
@@ -31,24 +31,51 @@ UNKNOWN_CAUSE = {
     "evidence_en": "",
     "role": "",
     "rule": "",
+    "fact_zh": "",
+    "fact_en": "",
+    "worth": np.nan,
     "waits": False,
 }
+NO_SESSION = pd.Series(dtype="object")
+NO_EARLIER = pd.DataFrame()
+
+
+def _acting(judged: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
+    """The supported causes that nothing recorded explains away, those that do so first.
+
+    Of what a record explains (`yields`), neither targeting nor pitch is to blame that evening.
+    """
+    entries = {
+        (name, cause.id): cause for name, problem in playbook.items() for cause in problem.causes
+    }
+    supported = judged[judged["verdict"] == "supported"]
+    recorded = set(supported["cause"])
+    yields = [
+        set(entries[key].yields) if key in entries else set()
+        for key in zip(supported["problem"], supported["cause"], strict=True)
+    ]
+    explaining = {name for cause in entries.values() for name in cause.yields}
+    later = ~supported["cause"].isin(explaining)
+    gives_way = np.array([bool(causes & recorded) for causes in yields], dtype=bool)
+    return supported.assign(later=later)[~gives_way]
 
 
 def _chosen_causes(
-    problems: pd.DataFrame, judged: pd.DataFrame
+    problems: pd.DataFrame, judged: pd.DataFrame, playbook: Mapping[str, reference.Problem]
 ) -> dict[str, list[dict[str, object]]]:
     """A cause acts for the first problem that has it.
 
     Were nothing planned, the first problem stands, so that the next review has something to verify.
     """
     chosen: dict[str, list[dict[str, object]]] = {}
+    acting = _acting(judged, playbook)
     for problem in problems.itertuples():
         planned = [cause["cause"] for actions in chosen.values() for cause in actions]
         supported = judged[
             judged["problem"].eq(problem.problem) & judged["verdict"].eq("supported")
         ]
-        new = supported[~supported["cause"].isin(planned)].sort_values("waits", kind="stable")
+        mine = acting[acting["problem"].eq(problem.problem) & ~acting["cause"].isin(planned)]
+        new = mine.sort_values(["waits", "later"], kind="stable")
         chosen[problem.problem] = new.head(MOST_ACTIONS).to_dict("records")
         if supported.empty and problem.certainty == "found":
             chosen[problem.problem] = [UNKNOWN_CAUSE]
@@ -98,6 +125,85 @@ def _verified_by(
     return dict(zip(VERIFYING, (entry.verify, "", base, problem["money_at_stake"]), strict=True))
 
 
+def _spoken_of(problems: pd.DataFrame, playbook: Mapping[str, reference.Problem]) -> pd.DataFrame:
+    """Without those of which nothing is planned, as another problem forbids it (`silences`)."""
+    silent = {
+        dimension
+        for name in problems.loc[problems["certainty"].eq("found"), "problem"]
+        for dimension in playbook[name].silences
+    }
+    speaks = [
+        bool(playbook[name].silences) or playbook[name].dimension not in silent
+        for name in problems["problem"]
+    ]
+    return problems[np.array(speaks, dtype=bool)]
+
+
+def _of_its_own(
+    proof: dict[str, object],
+    rows: list[dict[str, object]],
+    entry: reference.Problem,
+    bases: Mapping[str, float],
+) -> dict[str, object] | None:
+    """What verifies an action where another line has that already: a metric of the same problem.
+
+    None where all are taken: two actions judged by one metric cannot be told apart.
+    """
+    taken = {(row["metric"], row["slice"]) for row in rows}
+    if (proof["metric"], proof["slice"]) not in taken:
+        return proof
+    free = [
+        name
+        for name in [entry.verify, *entry.metrics]
+        if name in bases and name != entry.guardrail and (name, "") not in taken
+    ]
+    if not free:
+        return None
+    return {"metric": free[0], "slice": "", "baseline": bases[free[0]], "money_at_stake": np.nan}
+
+
+def _with_fact(
+    row: dict[str, object],
+    problem: pd.Series,
+    cause: Mapping[str, object],
+    registry: Mapping[str, reference.Metric],
+    currency: str,
+) -> dict[str, object]:
+    """The line with its object and number in the action's sentence."""
+    said = {}
+    for lang in ("zh", "en"):
+        fact = cause.get(f"fact_{lang}")
+        fact = fact if isinstance(fact, str) else ""
+        fact = fact or problem_figures(problem, registry, lang, currency)
+        action = row[f"action_{lang}"]
+        said[f"action_{lang}"] = (
+            text.choose(lang, f"{action}（{fact}）", f"{action} ({fact})") if fact else action
+        )
+    return row | said
+
+
+def _terms_of(
+    row: Mapping[str, object],
+    cause: Mapping[str, object],
+    entry: reference.Problem,
+    session: pd.Series,
+    earlier: pd.DataFrame,
+    registry: Mapping[str, reference.Metric],
+    currency: str,
+) -> dict[str, object]:
+    """What is agreed beforehand of a line: worth, guardrail, time and end, in both languages."""
+    terms = {}
+    for lang in ("zh", "en"):
+        about = (session, registry, lang, currency)
+        terms |= {
+            f"expected_worth_{lang}": worth.expected(cause, row, entry, *about),
+            f"guardrail_{lang}": text.label(registry[entry.guardrail], lang),
+            f"known_by_{lang}": worth.known_by(entry, earlier, lang),
+            f"stop_rule_{lang}": worth.stop_rule(entry, row, registry, lang),
+        }
+    return terms
+
+
 def _each_amount_once(lines: pd.DataFrame) -> pd.DataFrame:
     """An amount is that of a problem, or of the source or product that verifies it."""
     of_slice = (lines["metric"] + "|" + lines["slice"]).duplicated()
@@ -123,6 +229,8 @@ def draft(
     registry: Mapping[str, reference.Metric],
     currency: str = "CNY",
     told: pd.DataFrame = NO_FINDINGS,
+    session: pd.Series = NO_SESSION,
+    earlier: pd.DataFrame = NO_EARLIER,
 ) -> pd.DataFrame:
     """The plan in both languages: one row per action, columns of `plan_file`, texts _zh and _en.
 
@@ -133,24 +241,33 @@ def draft(
     which product sold worse comes last where a record says why. `baseline` is the verifying
     metric's in `verdicts` (metric, baseline). An action tried before says how it was judged last
     (`checked`: `verification.verify`, newest plan first); one that did not work or did harm is
-    replaced.
+    replaced. Each says its object and number, what it is worth (`session`), what it must not harm,
+    when it is known (by the rhythm of the `earlier` sessions) and when it stops. Of two actions of
+    one problem the second is verified by a metric of its own; where there is none, it waits.
     """
     latest, ids, bases = tried(checked), action_ids(playbook), {}
     if len(verdicts):
         bases = verdicts.drop_duplicates("metric").set_index("metric")["baseline"].to_dict()
-    in_playbook = problems[problems["problem"].isin(list(playbook))]
-    chosen, rows = _chosen_causes(in_playbook, _with_waits(judged)), []
+    in_playbook = _spoken_of(problems[problems["problem"].isin(list(playbook))], playbook)
+    chosen, rows = _chosen_causes(in_playbook, _with_waits(judged), playbook), []
     for _, problem in in_playbook.iterrows():
         name = problem["problem"]
+        entry = playbook[name]
         for cause in chosen[name]:
+            proof = _verified_by(problem, cause, entry, bases, told)
+            proof = _of_its_own(proof, rows, entry, bases)
+            if proof is None:
+                continue
             row = {
                 "plan_id": plan_file.plan_id(session_id, name, str(cause["cause"])),
                 "session_id": session_id,
                 "action_id": ids[name, str(cause["cause"])],
-                **_line(problem, cause, playbook[name], registry, currency),
-                **_verified_by(problem, cause, playbook[name], bases, told),
+                **_line(problem, cause, entry, registry, currency),
+                **proof,
             }
-            rows.append(refined(row, playbook[name], latest, ids[name, ""]))
+            row = refined(row, entry, latest, ids[name, ""])
+            row = _with_fact(row, problem, cause, registry, currency)
+            rows.append(row | _terms_of(row, cause, entry, session, earlier, registry, currency))
     shared = [column for column in plan_file.COLUMNS if column not in BOTH]
     texts = [f"{column}_{lang}" for column in BOTH for lang in ("zh", "en")]
     lines = pd.DataFrame(rows, columns=["waits", *shared, *texts])

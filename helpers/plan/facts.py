@@ -22,7 +22,9 @@ TABLES = (
     "service",
     "minutes",
     "comments",
+    "ads",
 )
+OF_PAST = ("traffic", "cues")  # that are read of earlier sessions too
 RESULTS = ("source_split", "formula_split", "standing", "questions")
 
 
@@ -32,7 +34,8 @@ class Facts:
 
     `tables` and `results` are by name (absent or empty: not there), `earlier` the account's earlier
     sessions, `lines` its `aftersales.lines`; times of cues lie within the session.
-    `workspace_reference` is laid over data/reference.
+    `workspace_reference` is laid over data/reference. `past` holds tables of the earlier sessions,
+    `plans` the lines of earlier plans, `goals` what was set for this session.
     """
 
     session: pd.Series
@@ -42,6 +45,9 @@ class Facts:
     lines: pd.DataFrame
     as_of: pd.Timestamp
     workspace_reference: Path | None
+    past: Mapping[str, pd.DataFrame] = dataclasses.field(default_factory=dict)
+    plans: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    goals: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
 
     @classmethod
     def collect(
@@ -54,12 +60,20 @@ class Facts:
         earlier: pd.DataFrame,
         as_of: pd.Timestamp,
         workspace_reference: Path | None,
+        plans: pd.DataFrame | None = None,
     ) -> Facts:
         """The facts of a session by its tables and results, and `everything` of the account."""
         tables = {name: table(name) for name in TABLES}
         results = {name: result(name) for name in RESULTS}
         results["products_beside"] = result("products")
         lines = aftersales.lines(tables["orders"], tables["aftersales"], as_of=as_of)
+        before = set(earlier["session_id"])
+        past = {
+            name: rows[rows["session_id"].isin(before)]
+            for name in OF_PAST
+            for rows in [everything(name)]
+        }
+        set_goals = everything("goals")
         return cls(
             session,
             {**tables, "events": everything("events")},
@@ -68,6 +82,9 @@ class Facts:
             lines,
             as_of,
             workspace_reference,
+            past,
+            pd.DataFrame() if plans is None else plans,
+            set_goals[set_goals["session_id"].eq(session["session_id"]).fillna(False)],
         )
 
     @property

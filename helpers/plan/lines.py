@@ -8,7 +8,7 @@ import pandas as pd
 
 from helpers import compare, reference
 from helpers.core import findings, text
-from helpers.plan import won_back
+from helpers.plan import plan_file, won_back
 
 
 def term_names(codes: str, group: str, lang: str) -> str:
@@ -55,9 +55,10 @@ def plan_table(
 ) -> pd.DataFrame:
     """The plan as the page shows it, one row per line.
 
-    Columns action, cause, owner_role, verified_by (with the least useful effect), money_at_stake,
-    won_back (of lines with money, by `judged` causes and `sized`, the `opportunity`; left out where
-    nothing is known), plan_id.
+    Columns action, cause, owner_role, due_session (the next comparable one where none is named),
+    verified_by (with the least useful effect), expected_worth, agreed (what must not get worse,
+    when it is known, when to stop), money_at_stake, won_back (of lines with money, by `judged`
+    causes and `sized`, the `opportunity`; left out where nothing is known), plan_id.
     """
     proofs, amounts = [], []
     for row in lines.to_dict("records"):
@@ -71,12 +72,27 @@ def plan_table(
             )
         proofs.append(proof)
         amounts.append(amount)
+    due = lines["due_session"].replace("", text.choose(lang, *plan_file.NEXT))
     table = lines.assign(
+        due_session=due,
+        agreed=pd.Series([_agreed(row, lang) for row in lines.to_dict("records")], dtype="str"),
         verified_by=pd.Series(proofs, index=lines.index, dtype="str"),
         won_back=pd.Series(amounts, index=lines.index, dtype="str"),
     )
-    columns = ["action", "cause", "owner_role", "verified_by", "money_at_stake"]
+    columns = ["action", "cause", "owner_role", "due_session", "verified_by"]
+    columns += ["expected_worth", "agreed", "money_at_stake"]
     return table[[*columns, *["won_back"] * any(amounts), "plan_id"]]
+
+
+def _agreed(row: Mapping[str, Any], lang: str) -> str:
+    """What was settled beforehand of a line, in one cell."""
+    guard, known, stop = (row.get(name) or "" for name in ("guardrail", "known_by", "stop_rule"))
+    said = [
+        guard and text.choose(lang, f"不能变差：{guard}", f"must not get worse: {guard}"),
+        known and text.choose(lang, f"看 {known}", f"known after {known}"),
+        stop,
+    ]
+    return text.choose(lang, "；", "; ").join(filter(None, said))
 
 
 def _least_effect(row: Mapping[str, Any], lang: str) -> str:

@@ -3,6 +3,7 @@
 A measure is `nan` where the records do not say; that is no evidence either way.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 
 from helpers import reference, split
 from helpers.aftersales import reasons, service
+from helpers.plan import own_past
 from helpers.plan.facts import Facts
 
 MINUTE = 60.0
@@ -23,19 +25,31 @@ def _cues(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
     return cues[cues["kind"].isin(evidence.kind)].sort_values("at")
 
 
-def stock_out_minutes(facts: Facts, evidence: reference.Evidence) -> float:
-    """Minutes with a product at no stock, summed over products.
+def out_spans(facts: Facts) -> pd.DataFrame:
+    """When each product had no stock: product_id, begins, until, minutes.
 
     From each cue of 0 to the product's next cue with stock, its delisting or the end.
     """
     cues = facts.tables["cues"]
     stock = cues[cues["stock_after"].notna() | cues["kind"].eq("delist")].sort_values("at")
-    if stock["stock_after"].notna().sum() == 0:
-        return np.nan
     until = stock.groupby("product_id", dropna=False)["at"].shift(-1).fillna(facts.end)
     out = stock["stock_after"].eq(0) & stock["kind"].ne("delist")
-    spans = until[out].clip(upper=facts.end) - stock["at"][out]
-    return float(spans.dt.total_seconds().clip(lower=0).sum() / MINUTE)
+    spans = pd.DataFrame(
+        {
+            "product_id": stock.loc[out, "product_id"],
+            "begins": stock.loc[out, "at"],
+            "until": until[out].clip(upper=facts.end),
+        }
+    )
+    lasted = (spans["until"] - spans["begins"]).dt.total_seconds().clip(lower=0)
+    return spans.assign(minutes=lasted / MINUTE)
+
+
+def stock_out_minutes(facts: Facts, evidence: reference.Evidence) -> float:
+    """Minutes with a product at no stock, summed over products."""
+    if facts.tables["cues"]["stock_after"].notna().sum() == 0:
+        return np.nan
+    return float(out_spans(facts)["minutes"].sum())
 
 
 def prompts_per_hour(facts: Facts, evidence: reference.Evidence) -> float:
@@ -145,6 +159,9 @@ def source_mix_share(facts: Facts, evidence: reference.Evidence) -> float:
     """
     split = facts.results["source_split"]
     mix = float(split["mix_effect"].sum())
+    grown = list(_grown_and_poorer(facts))[:1]
+    if grown and not own_past.of_kind(pd.Series(grown), facts, evidence).all():
+        return 0.0
     return _share_of_falls(pd.concat([split["rate_effect"], pd.Series([mix])]), mix)
 
 
@@ -165,6 +182,19 @@ def organic_fall_share(facts: Facts, evidence: reference.Evidence) -> float:
     return float(_organic_falls(facts)["fall"].sum() / lost) if lost > 0 else 0.0
 
 
+def organic_step_fall(facts: Facts, evidence: reference.Evidence) -> float:
+    """Of all visitors lost, the share that organic sources lost, where it is this step that fell.
+
+    `nan` where the step of the source that lost most cannot be told.
+    """
+    share = organic_fall_share(facts, evidence)
+    top = _organic_falls(facts)["source"].head(1)
+    step = own_past.step_that_fell(top.iloc[0], facts) if len(top) and share > 0 else ""
+    if np.isfinite(share) and share > 0 and not step:
+        return np.nan
+    return share if step == evidence.step else 0.0
+
+
 def formula_share(facts: Facts, evidence: reference.Evidence) -> float:
     """Of all steps of the formula that drew the paid amount down (LMDI), the share of this one."""
     split = facts.results["formula_split"]
@@ -175,7 +205,10 @@ def formula_share(facts: Facts, evidence: reference.Evidence) -> float:
 def standing_rows(facts: Facts, evidence: reference.Evidence, dimension: str) -> pd.DataFrame:
     """How the slices of a dimension stand by the rule's metrics against their own usual (04)."""
     standing = facts.results["standing"]
-    return standing[(standing["dimension"] == dimension) & standing["metric"].isin(evidence.metric)]
+    rows = standing[(standing["dimension"] == dimension) & standing["metric"].isin(evidence.metric)]
+    if dimension != "source":
+        return rows
+    return rows[own_past.of_kind(rows["key"], facts, evidence).to_numpy(dtype=bool)]
 
 
 def _below_usual(facts: Facts, evidence: reference.Evidence, dimension: str) -> dict[str, str]:
@@ -335,6 +368,11 @@ MEASURES: dict[str, Measure] = {
         reason_share,
         first_reply_minutes,
         late_shipping_share,
+        organic_step_fall,
+        own_past.source_fall,
+        own_past.ads_waste,
+        own_past.event_in_force,
+        own_past.order_count,
     )
 }
 
@@ -374,6 +412,12 @@ FOUND: dict[str, Callable[[Facts, reference.Evidence], dict[str, str]]] = {
     "organic_fall_share": lambda facts, evidence: _names_by_id(
         _organic_falls(facts).head(1), "source", "source"
     ),
+    "organic_step_fall": lambda facts, evidence: _names_by_id(
+        _organic_falls(facts).head(1), "source", "source"
+    ),
+    "source_fall": lambda facts, evidence: _names_by_id(
+        own_past.fallen(facts, evidence), "source", "source"
+    ),
 }
 
 
@@ -382,3 +426,25 @@ def measure(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) ->
     if lacking(rule.needs, facts):
         return np.nan
     return float(MEASURES[evidence.rule](facts, evidence))
+
+
+def limit(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> tuple[float, str]:
+    """The bound that holds for this account, and where it is from (`own_past.limit`)."""
+    if rule.own_limit is None:
+        return evidence.bound, "trade"
+    return own_past.limit(evidence, facts, rule, _habits(evidence, facts, rule))
+
+
+def _habits(evidence: reference.Evidence, facts: Facts, rule: reference.Rule) -> list[float]:
+    """What the rule measured in each earlier session with a log."""
+    cues = facts.past.get("cues")
+    if cues is None or cues.empty:
+        return []
+    sessions = facts.earlier.set_index("session_id", drop=False)
+    values = []
+    for name, rows in cues.groupby("session_id"):
+        if name not in sessions.index:
+            continue
+        then = dataclasses.replace(facts, session=sessions.loc[name], tables={"cues": rows})
+        values.append(MEASURES[evidence.rule](then, evidence) if then.hours > 0 else np.nan)
+    return values

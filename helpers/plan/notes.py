@@ -10,7 +10,8 @@ import pandas as pd
 from helpers import reference
 from helpers.aftersales import reasons
 from helpers.core import text
-from helpers.plan import causes, parts
+from helpers.plan import causes, note_subjects, parts
+from helpers.plan.facts import Facts
 from helpers.plan.problems import OF_PRODUCTS, stages_overlap
 
 TIMED = re.compile(
@@ -230,6 +231,7 @@ def check_notes(
     standing: pd.DataFrame = NO_STANDING,
     complaints: pd.DataFrame = NO_COMPLAINTS,
     tree: Mapping[str, reference.ReasonGroup] = types.MappingProxyType({}),
+    facts: Facts | None = None,
 ) -> pd.DataFrame:
     """Whether the data bear out what the team noted: one row per note.
 
@@ -242,7 +244,9 @@ def check_notes(
     sales that names one of `products` (names by id) is checked by that product's `standing`
     (notebook 04), unless the cause that it names was found of it. One on after-sales that names a
     product and a reason of `tree` is checked by `complaints` (`reasons.complaints`) where no cause
-    can be measured.
+    can be measured. With `facts` a note whose subject has a record of its own (`subjects.yml`: the
+    refunds, watch time by source, that minute …) is checked by that, whatever its dimension, and
+    one without stays open: what its dimension did says nothing of light or sound.
     """
     verdict_of: dict[str, str] = {}
     if len(verdicts):
@@ -250,6 +254,12 @@ def check_notes(
     rows = []
     for note in notes.itertuples():
         written, dimension = note.problem, note.dimension
+        held = note_subjects.held_against(str(written), facts, verdicts) if facts else None
+        if held is not None and not _products_meant(written, products):
+            row = {"verdict": held.verdict, "matched": held.acts.partition(".")[2]}
+            row |= {name: getattr(note, name) for name in SAME}
+            rows.append(row | {f"evidence_{lang}": held.words(lang) for lang in LANGUAGES})
+            continue
         entries = {name: entry for name, entry in playbook.items() if entry.dimension == dimension}
         meant = [name for name, entry in entries.items() if stages_overlap(entry, note.stage)]
         named = _products_meant(written, products)
@@ -267,8 +277,8 @@ def check_notes(
             words = {lang: cause[f"evidence_{lang}"] for lang in LANGUAGES}
         elif of_products:
             verdict, words = _product_verdict(of_products, standing, registry)
-        elif cause is None and (
-            TIMED.search(written) or _speaks_of_more(written, entries.values())
+        elif facts is not None or (
+            cause is None and (TIMED.search(written) or _speaks_of_more(written, entries.values()))
         ):
             verdict, words = "not_measurable", dict.fromkeys(LANGUAGES, "")
         else:

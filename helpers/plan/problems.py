@@ -1,5 +1,6 @@
 """Findings become problems: what was measured to be worse, and what is suspected."""
 
+import types
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 
 from helpers import compare, reference
 from helpers.core import findings, text
-from helpers.plan import causes, measures
+from helpers.plan import causes, note_subjects, parts
 from helpers.plan.facts import Facts
 
 OUTCOME = "sales"  # what the other problems lead to: it ranks after them
@@ -107,21 +108,37 @@ def raised(
     facts: Facts,
     *,
     rules: Mapping[str, reference.Rule],
+    severe: Mapping[str, note_subjects.Held] = types.MappingProxyType({}),
 ) -> pd.DataFrame:
-    """Problems that no metric shows and the records raise (`raised_by`): one row per problem.
+    """Problems that no metric need show and the records raise (`raised_by`): one row per problem.
 
-    Shaped as `suspicions`, `named` its id. They stand on the product that the rule names, with its
-    verifying metric beside its own usual where notebook 04 has it.
+    Shaped as `suspicions`, `named` its id, `certainty` found where the record is the problem
+    itself. They stand on the product or source that the rule names, with its verifying metric
+    beside its own usual where notebook 04 has it. What a severe note says and the records bear out
+    (`note_subjects.severe`) is a problem too.
     """
-    rows = []
+    rows = [
+        {
+            "named": name,
+            "id": "",
+            "notebook": "06_plan",
+            "dimension": playbook[name].dimension,
+            "metric": playbook[name].verify,
+            "slice": "",
+            "verdict": "cannot_tell",
+            "certainty": "found",
+        }
+        for name in dict.fromkeys(acts.partition(".")[0] for acts in severe)
+    ]
     for name, problem in playbook.items():
         evidence = problem.raised_by
         if evidence is None:
             continue
-        measured = measures.measure(evidence, facts, rules[evidence.rule])
-        if causes.verdict(measured, evidence) != "supported":
+        weighed = causes.weigh(evidence, facts, rules[evidence.rule])
+        if weighed["verdict"] != "supported":
             continue
-        about = measures.unanswered(facts, evidence).iloc[0]
+        about = next(iter(parts.names(weighed["parts"]).items()), None)
+        worth = float(weighed["worth"])
         rows.append(
             {
                 "named": name,
@@ -129,13 +146,21 @@ def raised(
                 "notebook": "02_funnel",
                 "dimension": problem.dimension,
                 "metric": problem.verify,
-                "slice": f"{about['product']} ({about['product_id']})",
+                "slice": _slice_named(*about) if about else "",
                 "verdict": "cannot_tell",
-                **_standing_of(facts, about["product_id"], problem.verify),
+                "certainty": "found" if problem.certain else "suspected",
+                "money_at_stake": worth if problem.certain else np.nan,
+                "p_adjusted": 0.0 if problem.certain else np.nan,
+                **(_standing_of(facts, about[0], problem.verify) if about else {}),
             }
         )
-    frame = pd.DataFrame(rows, columns=["named", *findings.COLUMNS])
-    return frame.astype({"named": "str", **findings.COLUMNS})
+    frame = pd.DataFrame(rows, columns=["named", "certainty", *findings.COLUMNS])
+    frame = frame.drop_duplicates("named", keep="last", ignore_index=True)
+    return frame.astype({"named": "str", "certainty": "str", **findings.COLUMNS})
+
+
+def _slice_named(key: str, name: str) -> str:
+    return name if key == name else f"{name} ({key})"
 
 
 def _standing_of(facts: Facts, product: object, metric: str) -> dict[str, float]:
@@ -178,11 +203,12 @@ def problems(
 ) -> pd.DataFrame:
     """Objective problems, the costliest and surest first: one row per problem of the playbook.
 
-    Those that worse findings point to (certainty "found"), then up to `MOST_SUSPECTED` of
-    `suspected` (`raised`, `suspicions`; certainty "suspected", without money, as they lie within
-    the expected). Of several findings on one problem the session-wide and surest one gives the
-    numbers. Ranked by money at stake times (1 - p_adjusted), then by p; outcomes (sales) last, as
-    the others lead to them: amounts overlap and are never to be added. Columns `PROBLEM_COLUMNS`; a
+    Those that worse findings point to or a record is itself (certainty "found"), then up to
+    `MOST_SUSPECTED` of `suspected` (`raised`, `suspicions`; certainty "suspected", without money,
+    as they lie within the expected). Of several findings on one problem the session-wide and surest
+    one gives the numbers. Ranked by money at stake times (1 - p_adjusted), then by p; outcomes
+    (sales) last, as the others lead to them: amounts overlap and are never to be added. Columns
+    `PROBLEM_COLUMNS`; a
     rate that the playbook does not know is a problem `metric:<id>`, such a total is none. noted and
     noted_by (roles) say whether a team note mentions it. A problem found on a source or product is
     named by it.
@@ -193,9 +219,15 @@ def problems(
     alone = [_stands_alone(metric, playbook, registry) for metric in worse["metric"]]
     certain = _with_problem(worse[np.array(alone, dtype=bool)], playbook)
     hinted = _with_problem(suspected, playbook)
-    hinted = hinted[~hinted["named"].isin(certain["named"])].head(MOST_SUSPECTED)
+    hinted = hinted[~hinted["named"].isin(certain["named"])]
+    recorded = hinted.get("certainty", pd.Series("", index=hinted.index)).eq("found")
     bad = pd.concat(
-        [certain.assign(certainty="found"), hinted.assign(certainty="suspected")], ignore_index=True
+        [
+            certain.assign(certainty="found"),
+            hinted[recorded].assign(certainty="found"),
+            hinted[~recorded].head(MOST_SUSPECTED).assign(certainty="suspected"),
+        ],
+        ignore_index=True,
     )
     rows = []
     for name, group in bad.groupby("named", sort=False):

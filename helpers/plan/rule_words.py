@@ -1,13 +1,23 @@
 """What a rule of evidence measured, in words, and which record is missing where it could not."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
 from helpers import reference
 from helpers.aftersales import reasons
 from helpers.core import text
+from helpers.plan import own_past
 from helpers.plan.facts import Facts
-from helpers.plan.measures import lacking, seen_on_the_floor, standing_rows, unanswered
+from helpers.plan.measures import (
+    FOUND,
+    lacking,
+    out_spans,
+    seen_on_the_floor,
+    standing_rows,
+    unanswered,
+)
 
 RULE_DECIMALS = {"count": 0, "score": 1, "percent": 0}  # by unit
 # Rules on slices worse than usual: the dimension, and what its slices are called.
@@ -30,6 +40,9 @@ READS = {
     "organic_fall_share": ("traffic", "is_paid"),
     "late_shipping_share": ("orders", "promised_at"),
     "host_sessions": ("sessions", "host"),
+    "organic_step_fall": ("traffic", "room_exposure_users"),
+    "order_count": ("sessions", "orders"),
+    "ads_waste": ("ads", "campaign"),
 }
 
 
@@ -106,10 +119,12 @@ def measured_words(
     facts: Facts,
     names: list[str],
     lang: str,
+    edge: tuple[float, str] | None = None,
 ) -> str:
     """The measurement in words, with its bound: "times per hour 2.3 (a problem at 4 or less)".
 
-    What it is about stands before it, `names` after it.
+    What it is about stands before it, `names` after it. `edge` is the bound that holds for the
+    account, and in words where it is from.
     """
     if evidence.rule in STANDING:
         return _standing_words(evidence, facts, lang)
@@ -123,14 +138,167 @@ def measured_words(
     elif measured > 0:
         zh, en = "尚无（半数以上还没有响应）", "none yet (more than half have had no reply)"
         value = text.choose(lang, zh, en)
-    whole = float(evidence.bound).is_integer()
-    edge = text.value(evidence.bound, rule.unit, lang, decimals=0 if whole else decimals)
-    bound = text.choose(lang, f"（不超过 {edge} 算作问题）", f" (a problem at {edge} or less)")
+    limit, origin = edge or (evidence.bound, "")
+    whole = float(limit).is_integer()
+    end = text.value(limit, rule.unit, lang, decimals=0 if whole else max(decimals, 1))
+    end = text.choose(lang, f"{end}，按{origin}", f"{end}, by {origin}") if origin else end
+    bound = text.choose(lang, f"（不超过 {end} 算作问题）", f" (a problem at {end} or less)")
     if evidence.at_least is not None:
-        bound = text.choose(lang, f"（从 {edge} 起算作问题）", f" (a problem at {edge} or more)")
+        bound = text.choose(lang, f"（从 {end} 起算作问题）", f" (a problem at {end} or more)")
     before = about + colon if about else ""
     after = colon + _listed(names, lang) if names else ""
     return f"{before}{text.label(rule, lang)} {value}{bound}{after}"
+
+
+def fact_words(
+    measured: float, evidence: reference.Evidence, rule: reference.Rule, facts: Facts, lang: str
+) -> str:
+    """What an action is about and its number, as its sentence says it."""
+    if evidence.rule in FACTS:
+        return FACTS[evidence.rule](evidence, facts, lang)
+    value = text.NOTHING
+    if np.isfinite(measured):
+        value = text.value(measured, rule.unit, lang, decimals=RULE_DECIMALS[rule.unit])
+    about = _about(evidence, facts, lang)
+    before = about + text.choose(lang, "：", ": ") if about else ""
+    return f"{before}{text.label(rule, lang)} {value}"
+
+
+def _of_slices(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
+    """The first figure of each source or product below its usual, beside that usual."""
+    rows = standing_rows(facts, evidence, STANDING[evidence.rule][0])
+    worse = rows[rows["verdict"] == "worse"].drop_duplicates("key").head(MOST_SLICES)
+    said = []
+    for row in worse.to_dict("records"):
+        metric = facts.registry[row["metric"]]
+        value, usual = (
+            text.value(row.get(name, np.nan), metric.unit, lang, decimals=metric.decimals)
+            for name in ("value", "baseline")
+        )
+        label = text.label(metric, lang)
+        said.append(
+            text.choose(lang, f"{label} {value}，平时 {usual}", f"{label} {value}, usually {usual}")
+        )
+    return text.choose(lang, "；", "; ").join(said)
+
+
+def _of_fallen(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
+    said = []
+    for row in own_past.fallen(facts, evidence).head(MOST_SLICES).to_dict("records"):
+        now, usual = (text.number(round(row[name]), lang) for name in ("viewers", "usual"))
+        share = text.percent(row["ratio"], 0)
+        said.append(
+            text.choose(
+                lang,
+                f"本场 {now} 人，平时 {usual} 人，只有平时的 {share}",
+                f"{now} people, usually {usual}, {share} of it",
+            )
+        )
+    return text.choose(lang, "；", "; ").join(said)
+
+
+def _of_step(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
+    """Both steps of the organic source that lost most people: now and usual."""
+    falls = FOUND[evidence.rule](facts, evidence)
+    source = next(iter(falls), "")
+    said = []
+    for name, (now, usual) in own_past.steps_of(source, facts).items():
+        metric = facts.registry[name]
+        value, base = (
+            text.value(end, metric.unit, lang, decimals=metric.decimals) for end in (now, usual)
+        )
+        label = text.label(metric, lang)
+        said.append(
+            text.choose(lang, f"{label} {value}，平时 {base}", f"{label} {value}, usually {base}")
+        )
+    current = facts.tables["traffic"]
+    people = current.loc[current["source"].eq(source), "viewers"].sum()
+    here = text.number(round(float(people)), lang)
+    said.append(text.choose(lang, f"进来 {here} 人", f"{here} people entered"))
+    return text.choose(lang, "；", "; ").join(said)
+
+
+def _of_ads(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
+    said = []
+    for row in own_past.wasted(facts, evidence).head(MOST_SLICES).to_dict("records"):
+        name = text.plain(row["part"], 30)
+        spend, orders = (text.percent(row[share], 0) for share in ("spend_share", "order_share"))
+        said.append(
+            text.choose(
+                lang,
+                f"「{name}」花了 {spend} 的消耗，只来 {orders} 的订单",
+                f"{name} took {spend} of the spend and brought {orders} of the orders",
+            )
+        )
+    return text.choose(lang, "；", "; ").join(said)
+
+
+def _of_events(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
+    kinds, said = reference.terms()["event_kind"], []
+    for row in own_past.interruptions(facts, evidence.kind).to_dict("records"):
+        when = own_past.clock(row["begins"], row["until"])
+        what = text.plain(row["what"] or text.label(kinds[row["kind"]], lang), 30)
+        lasted = text.choose(lang, f" {row['minutes']:.0f} 分钟", f", {row['minutes']:.0f} minutes")
+        said.append(f"{when} {what}" + lasted * bool(row["minutes"] > 0))
+    return text.choose(lang, "；", "; ").join(said)
+
+
+def _of_force(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
+    rows = own_past.in_force(facts, evidence.kind)
+    kinds = reference.terms()["event_kind"]
+    return text.choose(lang, "；", "; ").join(
+        text.choose(
+            lang, f"{row['starts_at']:%m-%d %H:%M} 起：", f"since {row['starts_at']:%m-%d %H:%M}: "
+        )
+        + text.plain(row["what"] or text.label(kinds[row["kind"]], lang), 30)
+        for row in rows.to_dict("records")
+    )
+
+
+def _of_host(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
+    host = text.plain(facts.session["host"], 20)
+    nth = int(facts.earlier["host"].eq(facts.session["host"]).sum()) + 1
+    return text.choose(
+        lang, f"{host}在本账号的第 {nth} 场", f"{host}: session {nth} on this account"
+    )
+
+
+def _of_stock(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
+    said = []
+    for row in out_spans(facts).to_dict("records"):
+        when = own_past.clock(row["begins"], row["until"])
+        minutes = f"{row['minutes']:.0f}"
+        said.append(
+            text.choose(lang, f"{when} 断货 {minutes} 分钟", f"sold out {when}, {minutes} minutes")
+        )
+    return text.choose(lang, "；", "; ").join(said[:MOST_SLICES])
+
+
+def _of_question(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
+    rows = unanswered(facts, evidence).head(1)
+    return "；".join(
+        text.choose(
+            lang,
+            f"{row['users']:.0f} 人问{row['question_zh']}，没有文字答复",
+            f"{row['users']:.0f} people asked about {str(row['question_en']).lower()}, unanswered",
+        )
+        for row in rows.to_dict("records")
+    )
+
+
+# What an action's sentence says of its object, by rule; the rest says what was measured.
+FACTS: dict[str, Callable[[reference.Evidence, Facts, str], str]] = {
+    "worse_sources": _of_slices,
+    "worse_products": _of_slices,
+    "source_fall": _of_fallen,
+    "organic_step_fall": _of_step,
+    "ads_waste": _of_ads,
+    "event_count": _of_events,
+    "event_in_force": _of_force,
+    "host_sessions": _of_host,
+    "stock_out_minutes": _of_stock,
+    "unanswered_about": _of_question,
+}
 
 
 def missing_words(

@@ -1,6 +1,7 @@
 """What `data/reference` says: models of its files, loading, metrics, schemas of the tables."""
 
 from helpers.reference.load import (
+    applies,
     assortment,
     attribution,
     audience,
@@ -23,6 +24,7 @@ from helpers.reference.load import (
     row_words,
     rules,
     service,
+    subjects,
     systems,
     tables,
     talk,
@@ -52,6 +54,7 @@ from helpers.reference.models import (
     Unverified,
 )
 from helpers.reference.trade_models import (
+    Applies,
     Assortment,
     AssortmentRule,
     Attribution,
@@ -73,6 +76,7 @@ from helpers.reference.trade_models import (
     ServiceRules,
     Shows,
     Stage,
+    Subject,
     Talk,
     Trait,
 )

@@ -33,6 +33,7 @@ from helpers.reference.models import (
     Table,
 )
 from helpers.reference.trade_models import (
+    Applies,
     Assortment,
     Attribution,
     Audience,
@@ -46,6 +47,7 @@ from helpers.reference.trade_models import (
     RoleCard,
     Rule,
     ServiceRules,
+    Subject,
     Talk,
     Trait,
 )
@@ -290,6 +292,26 @@ def rules(workspace_reference: Path | None = None) -> dict[str, Rule]:
 
 
 @functools.cache
+def applies(workspace_reference: Path | None = None) -> Applies:
+    """When an action of the playbook applies (`applies.yml`)."""
+    return _whole("applies.yml", Applies, workspace_reference)
+
+
+@functools.cache
+def subjects(workspace_reference: Path | None = None) -> dict[str, Subject]:
+    """What team notes speak of (`subjects.yml`), by id; what they act on is in the playbook."""
+    found = _entries("subjects.yml", Subject, workspace_reference)
+    problems = playbook(workspace_reference)
+    acts = [f"{name}.{cause.id}" for name, entry in problems.items() for cause in entry.causes]
+    for name, subject in found.items():
+        _require(
+            filter(None, [subject.acts]), acts, f"subjects.yml: {name}", "cause of playbook.yml"
+        )
+        _require(subject.metric, registry(workspace_reference), f"subjects.yml: {name}", "metric")
+    return found
+
+
+@functools.cache
 def traits(workspace_reference: Path | None = None) -> dict[str, Trait]:
     """What good sessions are held against the rest by (`traits.yml`), by id."""
     return _entries("traits.yml", Trait, workspace_reference)
@@ -308,11 +330,15 @@ def reasons(workspace_reference: Path | None = None) -> dict[str, ReasonGroup]:
     return tree
 
 
+OF_EVENTS = ("event_count", "event_in_force")  # rules whose kind is one of the event log
+
+
 def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | None) -> None:
     rule = rules(workspace_reference).get(evidence.rule)
     if rule is None:
         raise ReferenceDataError(f"{where}: {evidence.rule!r} is no rule of rules.yml")
-    if evidence.looks_at() != set(rule.takes):
+    every_source = {"source_kind"} & set(rule.takes)  # where none is named
+    if evidence.looks_at() | every_source != set(rule.takes):
         raise ReferenceDataError(
             f"{where}: {evidence.rule} takes {', '.join(rule.takes) or 'nothing but its bound'}, "
             f"found {', '.join(sorted(evidence.looks_at())) or 'nothing'}"
@@ -320,7 +346,7 @@ def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | 
     metrics = [*evidence.metric, *filter(None, [evidence.step])]
     _require(metrics, registry(workspace_reference), where, "metric of the registry")
     choices = {
-        "event_kind" if evidence.rule == "event_count" else "cue_kind": evidence.kind,
+        "event_kind" if evidence.rule in OF_EVENTS else "cue_kind": evidence.kind,
         "stage": filter(None, [evidence.stage]),
         "tier": filter(None, [evidence.tier]),
     }
@@ -328,6 +354,8 @@ def _check_evidence(where: str, evidence: Evidence, workspace_reference: Path | 
         allowed = terms()[group]
         _require(values, allowed, where, f"{group} of terms.yml, which has {', '.join(allowed)}")
     _require(filter(None, [evidence.table]), tables(), where, "table of tables.yml")
+    kinds = applies(workspace_reference).source_kinds
+    _require(evidence.source_kind, kinds, where, "kind of source of applies.yml")
     questions = talk(workspace_reference).questions
     _require(evidence.question, questions, where, "type of question of comments.yml")
     tree = reasons(workspace_reference)
@@ -351,8 +379,12 @@ def playbook(workspace_reference: Path | None = None) -> dict[str, Problem]:
         for what, rule in {"raised_by": problem.raised_by, **evidence}.items():
             if rule is not None:
                 _check_evidence(f"{where}.{what}", rule, workspace_reference)
+    causes = {cause.id for problem in problems.values() for cause in problem.causes}
     for name, problem in problems.items():
-        metrics, all_metrics = [*problem.metrics, problem.verify], registry(workspace_reference)
+        for cause in problem.causes:
+            _require(cause.yields, causes, f"playbook.yml: {name}.{cause.id}", "cause")
+        metrics = [*problem.metrics, problem.verify, problem.guardrail]
+        all_metrics = registry(workspace_reference)
         _require(metrics, all_metrics, f"playbook.yml: {name}", "metric of the registry")
     return problems
 

@@ -38,6 +38,20 @@ Role = Literal[
 Standing = Literal["low", "usual", "high", "unclear", "unknown"]
 
 
+LOOKED_AT = (
+    "kind",
+    "reason",
+    "question",
+    "step",
+    "metric",
+    "stage",
+    "tier",
+    "table",
+    "source_kind",
+    "by",
+)  # what a rule may take
+
+
 class Evidence(Entry):
     """What would speak for a cause: a rule of `rules.yml`, what it looks at, the bound."""
 
@@ -50,6 +64,8 @@ class Evidence(Entry):
     stage: Stage | None = None
     tier: str | None = None
     table: str | None = None
+    source_kind: Many = Field([])
+    by: Many = Field([])
     at_least: float | None = None
     at_most: float | None = None
 
@@ -64,23 +80,59 @@ class Evidence(Entry):
         return self.at_least if self.at_least is not None else self.at_most
 
     def looks_at(self) -> set[str]:
-        return {
-            name
-            for name in ("kind", "reason", "question", "step", "metric", "stage", "tier", "table")
-            if getattr(self, name)
-        }
+        return {name for name in LOOKED_AT if getattr(self, name)}
 
 
 class Rule(Label):
     """One evidence rule: what it reads, its parameters, a measurement in words (with `{value}`).
 
-    A table is a canonical one or a saved result.
+    A table is a canonical one or a saved result. With `own_limit` the plan in force, the goals or
+    the account's habit replace the bound of a cause, for the longest gap or the times an hour.
     """
 
     said: Label | None = None
     unit: Literal["count", "percent", "score"]
     needs: list[str]
     takes: list[str] = Field([])
+    own_limit: Literal["gap", "rate"] | None = None
+
+
+class SourceKind(Label):
+    words: Many
+
+
+class Applies(Entry):
+    """When an action applies: kinds of source, what plans call the cues (`applies.yml`)."""
+
+    source_kinds: dict[str, SourceKind]
+    cue_words: dict[str, Many]
+    slack: float
+    habit_slack: float
+
+    def source_kind(self, source: str, paid: object) -> str:
+        """The kind of a source by its flag, else by its name."""
+        if paid is True:
+            return "paid"
+        written = source.casefold()
+        return next(
+            (
+                name
+                for name, kind in self.source_kinds.items()
+                if (name != "paid" or paid is None)
+                and any(word.casefold() in written for word in kind.words)
+            ),
+            "other",
+        )
+
+
+class Subject(Entry):
+    """What a note speaks of by its words, and how the records are asked of it (`subjects.yml`)."""
+
+    all: list[Many]
+    measure: str
+    acts: str = ""
+    metric: Many = Field([])
+    also: dict[str, Many] = Field({})
 
 
 class Trait(Label):
@@ -131,6 +183,7 @@ class Cause(Label):
     stage: RunStage | None = None
     words: Many = Field([])
     unless: Many = Field([])
+    yields: Many = Field([])
 
     @model_validator(mode="after")
     def _evidence_or_export(self) -> Cause:
@@ -144,11 +197,20 @@ class Cause(Label):
 
 
 class Problem(Label):
-    """One line of the playbook; a problem that no metric shows is raised by a rule of evidence."""
+    """One line of the playbook; a problem that no metric shows is raised by a rule of evidence.
+
+    `certain` where the record is the problem itself, not a hint; `silences` the dimensions of which
+    nothing is planned meanwhile. `guardrail` is the metric that no action may make worse, `gain`
+    the column of a session that `least_effect` is a share of.
+    """
 
     dimension: Dimension
     metrics: Many
     raised_by: Evidence | None = None
+    certain: bool = False
+    silences: list[Dimension] = Field([])
+    guardrail: str = "viewers"
+    gain: str = "paid_amount"
     stages: list[Stage] | Literal["all"]
     work: Label
     people: list[Role]

@@ -53,6 +53,7 @@ def facts(results=None, earlier=None, **rows):
             "events",
             "minutes",
             "comments",
+            "ads",
         )
     }
     past = earlier if earlier is not None else schema.empty("sessions", ZONE)
@@ -69,7 +70,12 @@ def evidence(rule, at_least=0.0, **columns):
     return reference.Evidence(rule=rule, at_least=at_least, **columns)
 
 
+KINDS = list(reference.applies().source_kinds)
+
+
 def measured(rule, made, **columns):
+    if "source_kind" in reference.rules()[rule].takes:
+        columns = {"source_kind": KINDS} | columns
     return measures.measure(evidence(rule, **columns), made, reference.rules()[rule])
 
 
@@ -90,7 +96,13 @@ SEEN = [
     for name, tier, paid in (("a", "traffic", 30), ("b", "profit", 60), ("c", None, 500))
 ]
 SPLIT = pd.DataFrame(
-    {"source": list("xyz"), "mix_effect": [-0.3, 0.2, 0.0], "rate_effect": [-0.6, 0.4, -0.3]}
+    {
+        "source": list("xyz"),
+        "mix_effect": [-0.3, 0.2, 0.0],
+        "rate_effect": [-0.6, 0.4, -0.3],
+        "share_before": 0.2,
+        "share_after": [0.4, 0.1, 0.2],
+    }
 )
 VISITS = pd.DataFrame(
     {
@@ -478,6 +490,8 @@ def test_no_rule_fails_on_a_session_without_records(name):
         "table": "service",
         "metric": "room_conversion",
         "question": "size",
+        "source_kind": "paid",
+        "by": "hour",
     }
     assert np.isnan(measured(name, facts(), **{key: given[key] for key in rule.takes}))
 
@@ -583,6 +597,82 @@ def slow_replies(table):
     return facts(**{table: [{**wait, "first_reply_at": minute(300)}]})
 
 
+NAMES = {  # a source of each kind
+    "paid": "千川",
+    "followers": "关注",
+    "video": "短视频",
+    "search": "搜索",
+    "mall": "商城",
+    "recommend": "推荐feed",
+    "other": "其他来源",
+}
+
+
+def fallen(evidence):
+    """A source of the kind brings a third of what it brought in each of eight sessions."""
+    name = NAMES[evidence.source_kind[0]]
+    earlier = table(
+        "sessions",
+        [
+            {
+                "session_id": f"p{number}",
+                "platform": "douyin",
+                "started_at": START - pd.Timedelta(days=number),
+                "duration_seconds": 7200.0,
+            }
+            for number in range(1, 9)
+        ],
+    )
+    past = [
+        {"session_id": session, "source": name, "viewers": 900 + 10 * number}
+        for number, session in enumerate(earlier["session_id"])
+    ]
+    made = facts(earlier=earlier, traffic=[{"session_id": "s", "source": name, "viewers": 300}])
+    return dataclasses.replace(made, past={"traffic": table("traffic", past)})
+
+
+def step_lost(evidence):
+    """An organic source loses people, by exposure or at the door."""
+    made = fallen(reference.Evidence(rule="source_fall", source_kind="recommend", at_most=0.6))
+    shown = 2400 if evidence.step == "room_exposure_users" else 7500
+    traffic = made.tables["traffic"].assign(room_exposure_users=float(shown), is_paid=False)
+    past = made.past["traffic"].assign(room_exposure_users=7500.0)
+    split = pd.DataFrame(
+        {"source": ["推荐feed"], "weight_before": [930.0], "weight_after": [300.0]}
+    )
+    return dataclasses.replace(
+        made,
+        tables={**made.tables, "traffic": traffic},
+        past={"traffic": past},
+        results={"source_split": split},
+    )
+
+
+def wasted(evidence):
+    """Half of the spend brings two of a hundred orders, in one hour or campaign."""
+    return facts(
+        ads=[
+            {
+                "platform": "douyin",
+                "session_id": "s",
+                "campaign": f"计划{number}",
+                "started_at": minute(60 * number),
+                "slot_seconds": 3600.0,
+                "cost": cost,
+                "orders": orders,
+            }
+            for number, (cost, orders) in enumerate([(500.0, 2), (250.0, 49), (250.0, 49)])
+        ]
+    )
+
+
+def few_orders():
+    made = facts()
+    three = made.session.copy()
+    three["orders"] = 3
+    return dataclasses.replace(made, session=three)
+
+
 PLANTED = {  # for each rule a session in whose records it finds what it looks for
     "stock_out_minutes": lambda e: facts(cues=STOCK),
     "prompts_per_hour": lambda e: facts(cues=QUIET),
@@ -597,7 +687,10 @@ PLANTED = {  # for each rule a session in whose records it finds what it looks f
     "source_mix_share": lambda e: facts(
         {
             "source_split": SPLIT.assign(
-                mix_effect=[-0.9, -0.5, 0.0], share_before=0.2, share_after=[0.4, 0.1, 0.2]
+                mix_effect=[-0.9, -0.5, 0.0],
+                share_before=0.2,
+                share_after=[0.4, 0.1, 0.2],
+                source=[NAMES[e.source_kind[0]], "b", "c"],
             )
         }
     ),
@@ -607,8 +700,8 @@ PLANTED = {  # for each rule a session in whose records it finds what it looks f
             "standing": pd.DataFrame(
                 {
                     "dimension": "source",
-                    "key": ["千川"],
-                    "slice": ["千川"],
+                    "key": [NAMES[e.source_kind[0]]],
+                    "slice": [NAMES[e.source_kind[0]]],
                     "verdict": "worse",
                     "metric": e.metric[:1],
                 }
@@ -643,6 +736,11 @@ PLANTED = {  # for each rule a session in whose records it finds what it looks f
     "reason_share": lambda e: refunded_for(e.reason[0]),
     "first_reply_minutes": lambda e: slow_replies(e.table),
     "late_shipping_share": lambda e: late_orders(),
+    "organic_step_fall": step_lost,
+    "source_fall": fallen,
+    "ads_waste": wasted,
+    "event_in_force": lambda e: facts(events=[{"starts_at": minute(-900), "kind": e.kind[-1]}]),
+    "order_count": lambda e: few_orders(),
     "activity_comment_ratio": lambda e: facts(
         cues=[cue(10, kind) for kind in e.kind], minutes=TALK
     ),

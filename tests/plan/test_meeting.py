@@ -701,7 +701,7 @@ def test_the_review_closes_with_data_behaviour_and_mechanism_counted_from_the_ta
         "反复出现：「甲」",
         "有效的做法定为标准：动作",
         "2 个可能原因没有记录可查，最常缺的是：录屏",
-        "计划 2 条都有负责岗位（主播）；1 条还没写执行场次",
+        "计划 2 条都有负责岗位（主播）；1 条没写执行场次，按下一可比场次",
     ):
         assert words in said, words
     assert not [

@@ -233,7 +233,7 @@ def test_a_replacement_carries_the_id_of_what_is_done_now():
         )
     assert [line.loc[0, "action_id"] for line in lines] == ["fans_few.rare_prompts", "fans_few", ""]
     assert {line.loc[0, "cause_id"] for line in lines} == {"rare_prompts"}
-    assert lines[1].loc[0, "action_zh"] == PLAYBOOK["fans_few"].action.zh
+    assert lines[1].loc[0, "action_zh"].startswith(PLAYBOOK["fans_few"].action.zh)
 
 
 def test_one_action_in_two_lines_of_the_playbook_is_one_action():

@@ -587,13 +587,22 @@ def test_a_problem_says_who_noted_it():
 NOTHING_TRIED = pd.DataFrame({"action": [], "verdict": []}, dtype="str")
 
 
+def judged_lines(*lines):
+    """Drafted lines with the verdicts on them, the newest first."""
+    return pd.concat(
+        [line.assign(action=line["action_zh"], verdict=verdict) for line, verdict in lines]
+    )
+
+
 def draft(found, evidence, checked=NOTHING_TRIED):
     return plan.draft(
         found,
         evidence,
         PLAYBOOK,
         session_id="s",
-        verdicts=pd.DataFrame({"metric": ["click_pay_rate"], "baseline": [0.15]}),
+        verdicts=pd.DataFrame(
+            {"metric": ["click_pay_rate", "create_pay_rate"], "baseline": [0.15, 0.8]}
+        ),
         checked=checked,
         registry=REGISTRY,
     )
@@ -644,9 +653,8 @@ def test_what_moves_people_between_sources_is_verified_by_the_whole_session_and_
 def test_an_action_that_was_tried_says_so_and_one_that_failed_is_another_one(verdict, same, lang):
     found, evidence = problems(finding("follow_rate")), judged(fans_few__rare_prompts="supported")
     first = draft(found, evidence)
-    again = draft(
-        found, evidence, pd.DataFrame({"action": first[f"action_{lang}"], "verdict": verdict})
-    )
+    told = judged_lines((first, verdict)).assign(action=first[f"action_{lang}"])
+    again = draft(found, evidence, told)
     assert (again.loc[0, "action_zh"] == first.loc[0, "action_zh"]) is same and (
         again.loc[0, "action_en"] == first.loc[0, "action_en"]
     ) is same
@@ -658,27 +666,21 @@ def test_an_action_that_was_tried_says_so_and_one_that_failed_is_another_one(ver
 
 def test_the_newest_verdict_on_an_action_counts_and_a_replacement_that_failed_is_not_offered():
     found, evidence = problems(finding("follow_rate")), judged(fans_few__rare_prompts="supported")
-    first, general = (
-        draft(found, evidence).loc[0, "action_zh"],
-        draft(found, judged()).loc[0, "action_zh"],
-    )
-    newest_first = pd.DataFrame(
-        {"action": [first] * 3, "verdict": ["not_done", "effective", "harmful"]}
-    )
-    assert draft(found, evidence, newest_first).loc[0, "action_zh"] == first
-    both_failed = pd.DataFrame(
-        {"action": [first, general], "verdict": ["harmful", "not_effective"]}
-    )
-    assert draft(found, evidence, both_failed).loc[0, "action_zh"] not in (first, general)
-    assert draft(found, evidence, both_failed.head(1)).loc[0, "action_zh"] == general
+    first, general = draft(found, evidence), draft(found, judged())
+    newest_first = judged_lines((first, "not_done"), (first, "effective"), (first, "harmful"))
+    written = first.loc[0, "action_zh"]
+    assert draft(found, evidence, newest_first).loc[0, "action_zh"] == written
+    both_failed = judged_lines((first, "harmful"), (general, "not_effective"))
+    other = draft(found, evidence, both_failed).loc[0, "action_zh"]
+    assert other not in (written, general.loc[0, "action_zh"])
+    only_first = draft(found, evidence, judged_lines((first, "harmful")))
+    assert only_first.loc[0, "action_zh"].startswith(PLAYBOOK["fans_few"].action.zh)
 
 
 def test_a_general_action_that_failed_is_left_to_the_owner():
     found = problems(finding("follow_rate"))
     general = draft(found, judged())
-    again = draft(
-        found, judged(), pd.DataFrame({"action": general["action_zh"], "verdict": "harmful"})
-    )
+    again = draft(found, judged(), judged_lines((general, "harmful")))
     assert "适得其反" in again.loc[0, "action_zh"] and again.loc[0, "action_en"].startswith(
         "Another way"
     )
@@ -811,6 +813,7 @@ def test_money_stands_once_and_no_more_than_two_actions_of_a_problem():
         if cause.measurable
     }
     made = draft(problems(finding("create_pay_rate", money=300)), judged(**supported))
+    assert made["metric"].tolist() == ["exposure_pay_rate", "create_pay_rate"]
     assert (
         len(made) == 2
         and made["money_at_stake"].sum() == 300
@@ -820,8 +823,9 @@ def test_money_stands_once_and_no_more_than_two_actions_of_a_problem():
 
 def test_without_a_supported_cause_the_cause_is_to_be_found():
     made = draft(problems(finding("follow_rate")), judged())
-    assert made["cause_zh"].tolist() == ["原因待查"] and made["action_zh"].tolist() == [
-        PLAYBOOK["fans_few"].action.zh
+    assert made["cause_zh"].tolist() == ["原因待查"]
+    assert made["action_zh"].tolist() == [
+        f"{PLAYBOOK['fans_few'].action.zh}（转粉率 1.00%，平时 2.00%（正常范围 1.50% – 3.00%））"
     ]
 
 

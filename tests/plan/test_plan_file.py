@@ -57,7 +57,7 @@ def header(*columns):
 
 LINE = (
     "P-1,s1,fans,,问题,证据,原因,动作"
-    ",{owner},,follow_rate,,0.01,0.1,{sessions},100,low,{status},备注\n"
+    ",{owner},,follow_rate,,0.01,0.1,{sessions},100,low,{status},备注,,,,\n"
 )
 
 
@@ -166,8 +166,8 @@ def test_no_file_is_an_empty_plan(tmp_path):
         (
             header() + LINE.format(owner="host", status="done", sessions=4).strip() + ",more\n",
             (2, ""),
-            "20",
-            "19 cells",
+            "24",
+            "23 cells",
         ),
     ],
 )

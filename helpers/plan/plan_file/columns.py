@@ -27,6 +27,10 @@ LABELS: dict[str, tuple[str, str]] = {
     "effort": ("工作量", "Effort"),
     "status": ("状态", "Status"),
     "note": ("备注", "Note"),
+    "expected_worth": ("预计值多少", "Expected worth"),
+    "guardrail": ("不能变差的指标", "Must not get worse"),
+    "known_by": ("多久看得出", "When it is known"),
+    "stop_rule": ("什么时候停", "When to stop"),
 }
 # What the next review tells lines and problems apart by.
 HIDDEN = ("certainty", "problem_id", "cause_id", "action_id", "parts")
@@ -35,7 +39,19 @@ NUMBERS = ("baseline", "least_effect", "sessions", "money_at_stake")
 REQUIRED = ("session_id", "problem", "action", "owner_role", "metric", "status")
 EDITED = ("owner_role", "status", "note", "due_session", "effort")  # by the team
 # What the review says; a line by hand says it itself.
-WRITTEN = ("problem", "stage", "evidence", "cause", "action")
+WRITTEN = (
+    "problem",
+    "stage",
+    "evidence",
+    "cause",
+    "action",
+    "expected_worth",
+    "guardrail",
+    "known_by",
+    "stop_rule",
+)
+# A due session that nobody named: the next one that is comparable.
+NEXT = ("下一可比场次", "next comparable session")
 # What an action is judged by, fixed beforehand.
 FIXED = ("metric", "slice", "baseline", "least_effect", "sessions")
 # Columns of choices, with their group of terms.yml.

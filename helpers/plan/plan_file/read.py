@@ -19,6 +19,7 @@ from helpers.plan.plan_file.columns import (
     HANDED_OUT,
     HIDDEN,
     LABELS,
+    NEXT,
     NUMBERS,
     REQUIRED,
     PlanFileError,
@@ -175,6 +176,8 @@ def _cell(
 
 def _due(due: str, planned_in: str, starts: pd.Series) -> tuple[str, tuple[str, str] | None]:
     """The due session or day, and what was expected where it cannot be used."""
+    if due.casefold() in NEXT:
+        return "", None
     if not due or starts.empty:
         return due, None
     planned = starts.get(planned_in)

@@ -19,6 +19,7 @@ from helpers.plan.plan_file.columns import (
     HANDED_OUT,
     HIDDEN,
     LABELS,
+    NEXT,
     NUMBERS,
     PlanFileError,
     label,
@@ -34,6 +35,10 @@ WIDTHS = {
     "note": 30,
     "session_id": 26,
     "due_session": 24,
+    "expected_worth": 36,
+    "guardrail": 20,
+    "known_by": 26,
+    "stop_rule": 44,
     "metric": 20,
 }
 NUMBER_FORMATS = {
@@ -273,6 +278,8 @@ def _on_one_page(sheet: Worksheet, table: pd.DataFrame) -> None:
 
 
 def _shown(column: str, value: str, lang: str, registry: Mapping[str, reference.Metric]) -> str:
+    if column == "due_session" and not value:
+        return text.choose(lang, *NEXT)
     terms = registry if column == "metric" else reference.terms().get(CHOICES.get(column, ""), {})
     return text.label(terms[value], lang) if value in terms else value
 
