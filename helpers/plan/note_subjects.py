@@ -232,8 +232,10 @@ def held_against(note: str, facts: Facts, verdicts: pd.DataFrame) -> Held | None
             continue
         answer = MEASURES[entry.measure](note, entry, facts, verdicts)
         if answer is not None:
-            verdict, zh, en = answer
-            return Held(verdict, zh, en, entry.acts or _acts(note, facts))
+            paid = reference.applies(facts.workspace_reference).source_kinds["paid"].words
+            of_paid = _names(note, [*paid, *entry.also.get("paid", [])])
+            acts = entry.acts if of_paid or not entry.also else ""  # targeting is for paid alone
+            return Held(*answer, acts if entry.acts else _acts(note, facts))
     return None
 
 
