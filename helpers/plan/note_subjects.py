@@ -1,4 +1,4 @@
-"""What a team note speaks of, and what the records of that subject say: the refunds, the minute …
+"""What a team note speaks of, and what the record of that subject says.
 
 A subject without a record says nothing: the note stays to be answered.
 """
