@@ -170,16 +170,16 @@ def _with_fact(
     currency: str,
 ) -> dict[str, object]:
     """The line with its object and number in the action's sentence."""
-    said = {}
+    sentences = {}
     for lang in ("zh", "en"):
         fact = cause.get(f"fact_{lang}")
         fact = fact if isinstance(fact, str) else ""
         fact = fact or problem_figures(problem, registry, lang, currency)
         action = row[f"action_{lang}"]
-        said[f"action_{lang}"] = (
+        sentences[f"action_{lang}"] = (
             text.choose(lang, f"{action}（{fact}）", f"{action} ({fact})") if fact else action
         )
-    return row | said
+    return row | sentences
 
 
 def _terms_of(

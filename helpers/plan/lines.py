@@ -86,13 +86,13 @@ def plan_table(
 
 def _agreed(row: Mapping[str, Any], lang: str) -> str:
     """What was settled beforehand of a line, in one cell."""
-    guard, known, stop = (row.get(name) or "" for name in ("guardrail", "known_by", "stop_rule"))
-    said = [
+    guard, know_by, stop = (row.get(name) or "" for name in ("guardrail", "known_by", "stop_rule"))
+    clauses = [
         guard and text.choose(lang, f"不能变差：{guard}", f"must not get worse: {guard}"),
-        known and text.choose(lang, f"看 {known}", f"known after {known}"),
+        know_by and text.choose(lang, f"看 {know_by}", f"known after {know_by}"),
         stop,
     ]
-    return text.choose(lang, "；", "; ").join(filter(None, said))
+    return text.choose(lang, "；", "; ").join(filter(None, clauses))
 
 
 def _least_effect(row: Mapping[str, Any], lang: str) -> str:

@@ -1,4 +1,4 @@
-"""What a team note speaks of, and what the records of that subject say: the refunds, the minute …
+"""What a team note speaks of, and what the record of that subject says.
 
 A subject without a record says nothing: the note stays to be answered.
 """
@@ -56,18 +56,18 @@ def refund_reason(note: str, entry: reference.Subject, facts: Facts, _: pd.DataF
         return None
     refunded = back[back["refunded"]]
     read = reasons.classified(refunded["reason"], facts.reasons)["reason"]
-    told = int(read.ne("unknown").sum())
-    if told < FEWEST_REFUNDS:
+    stated = int(read.ne("unknown").sum())
+    if stated < FEWEST_REFUNDS:
         return None
     hits = int(read.eq(reason).sum())
-    share = hits / told
+    share = hits / stated
     verdict = "borne_out" if share >= MANY and hits > 1 else "cannot_tell"
     verdict = "not_borne_out" if share < FEW else verdict
     label = next(g.reasons[reason] for g in facts.reasons.values() if reason in g.reasons)
     return (
         verdict,
-        f"退款里写明原因的 {told} 单，{label.zh} {hits} 单",
-        f"of {told} refunds with a reason {hits} are: {label.en}",
+        f"退款里写明原因的 {stated} 单，{label.zh} {hits} 单",
+        f"of {stated} refunds with a reason {hits} are: {label.en}",
     )
 
 
@@ -232,8 +232,10 @@ def held_against(note: str, facts: Facts, verdicts: pd.DataFrame) -> Held | None
             continue
         answer = MEASURES[entry.measure](note, entry, facts, verdicts)
         if answer is not None:
-            verdict, zh, en = answer
-            return Held(verdict, zh, en, entry.acts or _acts(note, facts))
+            paid = reference.applies(facts.workspace_reference).source_kinds["paid"].words
+            of_paid = _names(note, [*paid, *entry.also.get("paid", [])])
+            acts = entry.acts if of_paid or not entry.also else ""  # targeting is for paid alone
+            return Held(*answer, acts if entry.acts else _acts(note, facts))
     return None
 
 
@@ -250,18 +252,18 @@ def _acts(note: str, facts: Facts) -> str:
 
 def severe(notes: pd.DataFrame, facts: Facts, verdicts: pd.DataFrame) -> Mapping[str, Held]:
     """What the severe and borne-out notes say, by the problem and cause of the playbook."""
-    found: dict[str, Held] = {}
+    planned: dict[str, Held] = {}
     for note in notes[notes["severity"].eq("high").fillna(False)]["problem"]:
         held = held_against(str(note), facts, verdicts)
         if held is not None and held.verdict == "borne_out" and held.acts:
-            found.setdefault(held.acts, held)
-    return found
+            planned.setdefault(held.acts, held)
+    return planned
 
 
-def with_severe(judged: pd.DataFrame, found: Mapping[str, Held]) -> pd.DataFrame:
+def with_severe(judged: pd.DataFrame, severe_ones: Mapping[str, Held]) -> pd.DataFrame:
     """The judged causes with those that severe, borne-out notes name as supported by the record."""
     rows = judged.copy()
-    for acts, held in found.items():
+    for acts, held in severe_ones.items():
         name, _, cause = acts.partition(".")
         here = rows["problem"].eq(name) & rows["cause"].eq(cause)
         rows.loc[here, ["verdict", "missing_zh", "missing_en"]] = ["supported", "", ""]

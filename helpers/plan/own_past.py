@@ -172,15 +172,15 @@ def spend_parts(facts: Facts, by: str) -> pd.DataFrame:
 
 def wasted(facts: Facts, evidence: reference.Evidence) -> pd.DataFrame:
     """The hours or campaigns with much of the spend and too few orders for it to be chance."""
-    found = []
+    parts_wasted = []
     for by in evidence.by:
         parts = spend_parts(facts, by)
         expected = parts["spend_share"] * parts["orders"].sum()
         poor = parts["order_share"].le(parts["spend_share"] * ORDERS_TO_SPEND)
         orders, mean = (one.to_numpy(dtype=float) for one in (parts["orders"], expected))
         unlikely = stats.poisson.cdf(orders, np.maximum(mean, 1e-9)) <= WASTE_P
-        found.append(parts[poor & unlikely].assign(by=by))
-    return pd.concat(found).sort_values("spend_share", ascending=False)
+        parts_wasted.append(parts[poor & unlikely].assign(by=by))
+    return pd.concat(parts_wasted).sort_values("spend_share", ascending=False)
 
 
 def ads_waste(facts: Facts, evidence: reference.Evidence) -> float:

@@ -168,7 +168,7 @@ def _of_slices(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
     """The first figure of each source or product below its usual, beside that usual."""
     rows = standing_rows(facts, evidence, STANDING[evidence.rule][0])
     worse = rows[rows["verdict"] == "worse"].drop_duplicates("key").head(MOST_SLICES)
-    said = []
+    clauses = []
     for row in worse.to_dict("records"):
         metric = facts.registry[row["metric"]]
         value, usual = (
@@ -176,71 +176,71 @@ def _of_slices(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
             for name in ("value", "baseline")
         )
         label = text.label(metric, lang)
-        said.append(
+        clauses.append(
             text.choose(lang, f"{label} {value}，平时 {usual}", f"{label} {value}, usually {usual}")
         )
-    return text.choose(lang, "；", "; ").join(said)
+    return text.choose(lang, "；", "; ").join(clauses)
 
 
 def _of_fallen(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
-    said = []
+    clauses = []
     for row in own_past.fallen(facts, evidence).head(MOST_SLICES).to_dict("records"):
         now, usual = (text.number(round(row[name]), lang) for name in ("viewers", "usual"))
         share = text.percent(row["ratio"], 0)
-        said.append(
+        clauses.append(
             text.choose(
                 lang,
                 f"本场 {now} 人，平时 {usual} 人，只有平时的 {share}",
                 f"{now} people, usually {usual}, {share} of it",
             )
         )
-    return text.choose(lang, "；", "; ").join(said)
+    return text.choose(lang, "；", "; ").join(clauses)
 
 
 def _of_step(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
     """Both steps of the organic source that lost most people: now and usual."""
     falls = FOUND[evidence.rule](facts, evidence)
     source = next(iter(falls), "")
-    said = []
+    clauses = []
     for name, (now, usual) in own_past.steps_of(source, facts).items():
         metric = facts.registry[name]
         value, base = (
             text.value(end, metric.unit, lang, decimals=metric.decimals) for end in (now, usual)
         )
         label = text.label(metric, lang)
-        said.append(
+        clauses.append(
             text.choose(lang, f"{label} {value}，平时 {base}", f"{label} {value}, usually {base}")
         )
     current = facts.tables["traffic"]
     people = current.loc[current["source"].eq(source), "viewers"].sum()
     here = text.number(round(float(people)), lang)
-    said.append(text.choose(lang, f"进来 {here} 人", f"{here} people entered"))
-    return text.choose(lang, "；", "; ").join(said)
+    clauses.append(text.choose(lang, f"进来 {here} 人", f"{here} people entered"))
+    return text.choose(lang, "；", "; ").join(clauses)
 
 
 def _of_ads(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
-    said = []
+    clauses = []
     for row in own_past.wasted(facts, evidence).head(MOST_SLICES).to_dict("records"):
         name = text.plain(row["part"], 30)
         spend, orders = (text.percent(row[share], 0) for share in ("spend_share", "order_share"))
-        said.append(
+        clauses.append(
             text.choose(
                 lang,
                 f"「{name}」花了 {spend} 的消耗，只来 {orders} 的订单",
                 f"{name} took {spend} of the spend and brought {orders} of the orders",
             )
         )
-    return text.choose(lang, "；", "; ").join(said)
+    return text.choose(lang, "；", "; ").join(clauses)
 
 
 def _of_events(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
-    kinds, said = reference.terms()["event_kind"], []
+    kinds, clauses = reference.terms()["event_kind"], []
     for row in own_past.interruptions(facts, evidence.kind).to_dict("records"):
         when = own_past.clock(row["begins"], row["until"])
         what = text.plain(row["what"] or text.label(kinds[row["kind"]], lang), 30)
         lasted = text.choose(lang, f" {row['minutes']:.0f} 分钟", f", {row['minutes']:.0f} minutes")
-        said.append(f"{when} {what}" + lasted * bool(row["minutes"] > 0))
-    return text.choose(lang, "；", "; ").join(said)
+        clauses.append(f"{when} {what}" + lasted * bool(row["minutes"] > 0))
+    return text.choose(lang, "；", "; ").join(clauses)
 
 
 def _of_force(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
@@ -264,14 +264,14 @@ def _of_host(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
 
 
 def _of_stock(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
-    said = []
+    clauses = []
     for row in out_spans(facts).to_dict("records"):
         when = own_past.clock(row["begins"], row["until"])
         minutes = f"{row['minutes']:.0f}"
-        said.append(
+        clauses.append(
             text.choose(lang, f"{when} 断货 {minutes} 分钟", f"sold out {when}, {minutes} minutes")
         )
-    return text.choose(lang, "；", "; ").join(said[:MOST_SLICES])
+    return text.choose(lang, "；", "; ").join(clauses[:MOST_SLICES])
 
 
 def _of_question(evidence: reference.Evidence, facts: Facts, lang: str) -> str:

@@ -300,15 +300,15 @@ def applies(workspace_reference: Path | None = None) -> Applies:
 @functools.cache
 def subjects(workspace_reference: Path | None = None) -> dict[str, Subject]:
     """What team notes speak of (`subjects.yml`), by id; what they act on is in the playbook."""
-    found = _entries("subjects.yml", Subject, workspace_reference)
+    entries = _entries("subjects.yml", Subject, workspace_reference)
     problems = playbook(workspace_reference)
     acts = [f"{name}.{cause.id}" for name, entry in problems.items() for cause in entry.causes]
-    for name, subject in found.items():
+    for name, subject in entries.items():
         _require(
             filter(None, [subject.acts]), acts, f"subjects.yml: {name}", "cause of playbook.yml"
         )
         _require(subject.metric, registry(workspace_reference), f"subjects.yml: {name}", "metric")
-    return found
+    return entries
 
 
 @functools.cache
