@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy.stats
 
 from helpers import reference
-from helpers.core import findings, text
+from helpers.core import findings, stats, text
 
 FEWEST = 5  # earlier sessions that make a usual
 FEWEST_COURSE = 8  # that make a course
@@ -46,11 +46,12 @@ NEXT_FILES = {
 
 
 class Factor(NamedTuple):
-    """What a team sets of a session, by name and how it is written."""
+    """What is measured of a session, how it is written, and whether a team sets it itself."""
 
     zh: str
     en: str
     unit: str
+    is_set: bool = True
 
 
 FACTORS = {
@@ -59,8 +60,8 @@ FACTORS = {
     "rest": Factor("距上一场（天）", "days since the session before", "score"),
     "often": Factor("之前 7 天的场次", "sessions in the seven days before", "count"),
     "price": Factor("笔单价", "paid per order", "money"),
-    "exposure": Factor("每小时曝光", "exposures an hour", "count"),
-    "entry": Factor("曝光后进入的比例", "share of exposures that entered", "percent"),
+    "exposure": Factor("每小时曝光", "exposures an hour", "count", is_set=False),
+    "entry": Factor("曝光后进入的比例", "share of exposures that entered", "percent", is_set=False),
     "goods": Factor("带货商品数", "products listed", "count"),
     "spend": Factor("每小时投放消耗", "ad spend an hour", "money"),
 }
@@ -118,7 +119,8 @@ def causes(session: pd.Series, earlier: pd.DataFrame, *, currency: str = "CNY") 
     """What the list measures of this session, those that speak for its outcome first (`COLUMNS`).
 
     state: supported (it differs from usual, and sessions that differed so came out so), usual (as
-    in other sessions, so it explains nothing), cannot_tell (it differs; its link is not known).
+    in other sessions, so it explains nothing), cannot_tell (it differs; its link is not known). p
+    is that of the link, corrected for all factors that were looked at (Benjamini-Hochberg).
     """
     sessions = pd.concat([earlier, session.to_frame().T], ignore_index=True)
     sessions = sessions.drop_duplicates("session_id", keep="last")
@@ -131,15 +133,16 @@ def causes(session: pd.Series, earlier: pd.DataFrame, *, currency: str = "CNY") 
     middle = past["outcome"].median()
     went = np.sign(now["outcome"] - middle) if pd.notna(now["outcome"]) else 0.0
     label = reference.tables()["sessions"].columns[name]
+    held_of = {key: past[[key, "outcome"]].dropna() for key in FACTORS if pd.notna(now[key])}
+    held_of = {key: held for key, held in held_of.items() if len(held) >= FEWEST}
+    links = {key: _link(held[key], held["outcome"]) for key, held in held_of.items()}
+    p_values = stats.benjamini_hochberg([p for _, p in links.values()])
+    adjusted = dict(zip(links, map(float, p_values), strict=True))
     rows = []
-    for key, factor in FACTORS.items():
-        held = past[[key, "outcome"]].dropna()
-        if pd.isna(now[key]) or len(held) < FEWEST:
-            continue
+    for key, held in held_of.items():
+        factor, link, p = FACTORS[key], links[key][0], adjusted[key]
         usual = float(held[key].median())
         differs = abs(now[key] - usual) > DEVIATES * max(abs(usual), 1e-9)
-        varied = held[key].nunique() > 1 and held["outcome"].nunique() > 1
-        link, p = stats.spearmanr(held[key], held["outcome"]) if varied else (0.0, 1.0)
         agrees = np.sign(link) * np.sign(now[key] - usual) == went != 0
         state = "usual" if not differs else "cannot_tell"
         state = "supported" if differs and p <= LEVEL and agrees else state
@@ -167,11 +170,19 @@ def causes(session: pd.Series, earlier: pd.DataFrame, *, currency: str = "CNY") 
                 f"{factor.zh} {value}，平时 {base}：{ends[0]}",
                 f"{factor.en} {value}, usually {base}: {ends[1]}",
             )
-        rows.append(row | {"p": float(p), "n": len(held)})
+        rows.append(row | {"p": p, "n": len(held)})
     order = {"supported": 0, "cannot_tell": 1, "usual": 2}
     listed = pd.DataFrame(rows, columns=COLUMNS)
     ranked = listed.assign(at=listed["state"].map(order)).sort_values(["at", "p"], kind="stable")
     return ranked[COLUMNS].head(MOST_CAUSES).reset_index(drop=True)
+
+
+def _link(factor: pd.Series, outcome: pd.Series) -> tuple[float, float]:
+    """The rank correlation of both, and its p-value; none where one of them never varies."""
+    if factor.nunique() < 2 or outcome.nunique() < 2:
+        return 0.0, 1.0
+    link, p = scipy.stats.spearmanr(factor, outcome)
+    return float(link), float(p)
 
 
 def course(session: pd.Series, earlier: pd.DataFrame) -> pd.DataFrame:
@@ -192,11 +203,11 @@ def course(session: pd.Series, earlier: pd.DataFrame) -> pd.DataFrame:
     at, logs = weeks[earlier_ones].to_numpy(), np.log(values[earlier_ones].to_numpy())
     if len(at) < FEWEST_COURSE or np.ptp(at) < 2:
         return pd.DataFrame(columns=COLUMNS)
-    fit = stats.linregress(at, logs)
+    fit = scipy.stats.linregress(at, logs)
     rest = logs - fit.intercept - fit.slope * at
     alike = np.corrcoef(rest[:-1], rest[1:])[0, 1] if rest.std() > 0 else 0.0
     wide = float(np.sqrt((1 + np.clip(alike, 0, 0.9)) / (1 - np.clip(alike, 0, 0.9))))
-    edge = stats.t.ppf(0.975, len(at) - 2) * fit.stderr * wide
+    edge = scipy.stats.t.ppf(0.975, len(at) - 2) * fit.stderr * wide
     low, high = fit.slope - edge, fit.slope + edge
     if low <= 0 <= high:
         return pd.DataFrame(columns=COLUMNS)
@@ -222,8 +233,9 @@ def course(session: pd.Series, earlier: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([row], columns=COLUMNS)
 
 
-def lesson(measured: pd.DataFrame, session: pd.Series) -> pd.DataFrame:
+def lesson(measured: pd.DataFrame, *, currency: str = "CNY") -> pd.DataFrame:
     """One thing to do next by what the list measured: go back to the usual, or try one thing."""
+    measured = measured[[FACTORS[name].is_set for name in measured["factor"]]]
     if measured.empty:
         return pd.DataFrame(columns=COLUMNS)
     lead = measured[measured["state"].eq("supported")].head(1)
@@ -231,7 +243,7 @@ def lesson(measured: pd.DataFrame, session: pd.Series) -> pd.DataFrame:
     factor = FACTORS[row["factor"]]
     words = {}
     for lang in ("zh", "en"):
-        value, usual = (_shown(row[end], factor, lang, "CNY") for end in ("value", "usual"))
+        value, usual = (_shown(row[end], factor, lang, currency) for end in ("value", "usual"))
         words[lang] = text.choose(
             lang,
             f"下 2 场把{factor.zh}放回 {usual}，其余不动，看每小时的结果（本场 {value}）"
@@ -293,7 +305,7 @@ def drawn(
         course(session, earlier),
         keep(review_findings),
         measured,
-        lesson(measured, session),
+        lesson(measured, currency=currency),
         next_file(present),
     ]
     filled = [group for group in groups if len(group)]
