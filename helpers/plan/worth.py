@@ -112,22 +112,32 @@ def expected(
     lang: str,
     currency: str,
 ) -> str:
-    """What the action is expected to bring a session, with the mechanism it is reckoned by."""
+    """What the action is expected to bring a session, with the mechanism it is reckoned by.
+
+    Of one source or product that is the money it is behind, never a share of the whole session.
+    """
     rule, money = str(cause["rule"]), cause.get("worth", np.nan)
     if rule in BY_RULE and isinstance(money, float) and money > 0:
         how = text.choose(lang, *BY_RULE[rule][1])
         amount = text.money(money, lang, currency, 0)
         return text.choose(lang, f"每场约 {amount}（{how}）", f"about {amount} a session ({how})")
+    behind = line.get("money_at_stake", np.nan)
+    if pd.notna(behind) and line.get("slice"):
+        amount = text.money(float(behind), lang, currency, 0)
+        zh = f"每场最多约 {amount}（它比平时少的钱）"
+        return text.choose(lang, zh, f"up to about {amount} a session (what it is behind)")
     share = text.percent(entry.least_effect, 0)
     base = session.get(entry.gain, np.nan)
-    if pd.isna(base):
+    if pd.isna(base) or line.get("slice"):
         metric = text.label(registry[str(line["metric"])], lang)
         return text.choose(lang, f"{metric}改善 {share}", f"{metric} better by {share}")
-    unit = next((m.unit for m in registry.values() if m.numerator == entry.gain), "count")
-    unit = unit if unit in ("money", "seconds", "users", "times", "count") else "count"
     names = reference.tables()["sessions"].columns[entry.gain]
-    amount = text.value(float(base) * entry.least_effect, unit, lang, decimals=0, currency=currency)
-    whole = text.value(float(base), unit, lang, decimals=0, currency=currency)
+    amount, whole = (
+        text.value(part, names.kind, lang, decimals=0, currency=currency)
+        for part in (float(base) * entry.least_effect, float(base))
+    )
+    if names.kind == "users":
+        amount = text.choose(lang, f"{amount} 人", f"{amount} people")
     return text.choose(
         lang,
         f"每场约 {amount}（{share} × 本场{names.zh} {whole}）",
