@@ -20,6 +20,7 @@ from helpers.report.signs import SIGNS
 from helpers.report.units import PLACE, Registry, canonical, units_of
 
 WIDE = 10.0  # a share whose interval reaches beyond 1000 % is not shown in numbers
+LONG = 30  # characters of a row's name that is a sentence: it gets the width of one
 SHORT = 6  # characters of a cell that is not broken into lines
 # In half-width columns: the least that words of several lines get, the room between two columns,
 # what A4 holds in the size of a table's print, and in the smaller one.
@@ -269,11 +270,14 @@ def _table_html(
         f'<th scope="col"{right if number else left}>{html.escape(name)}</th>'
         for name, number in zip(names, numeric, strict=True)
     )
-    short = ' class="fp-mark"' if all(row and len(row[0].words) <= SHORT for row in rows) else ""
+    first = [len(row[0].words) if row else 0 for row in rows]
+    width = ' class="fp-mark"' if all(0 < words <= SHORT for words in first) else ""
+    if max(first, default=0) > LONG:
+        width = ' class="fp-long"'
     lines = []
     for row, mark in zip(rows, marks, strict=True):
         cells = [
-            f'<th scope="row"{short}{left}>{html.escape(row[0].words)}</th>'
+            f'<th scope="row"{width}{left}>{html.escape(row[0].words)}</th>'
             if row and row[0].words and not row[0].number
             else f"<td{right}>{html.escape(row[0].words)}</td>"
         ]
