@@ -123,9 +123,12 @@ def ingest(
             progress(f"clean/{readings.FOLDER}: damaged; {AGAIN}")
             shutil.rmtree(workspace.clean / readings.FOLDER)
             content = _read_all(workspace, digests, version, progress)
+        tables = _written(workspace)
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            checksums = list(pool.map(_checksum, tables))
         written = {
-            path.relative_to(workspace.clean).as_posix(): [*_of_disk(path), _checksum(path)]
-            for path in _written(workspace)
+            path.relative_to(workspace.clean).as_posix(): [*_of_disk(path), checksum]
+            for path, checksum in zip(tables, checksums, strict=True)
         }
         state = {"version": version, "stamps": stamps, "content": content, "written": written}
         _write_state(workspace, state)
