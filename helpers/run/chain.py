@@ -64,7 +64,7 @@ def review_session(
         return Outcome(session_id, status, path, message, time.monotonic() - started)
 
     work.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(workspace, session_id, progress):
+    with _alone(reports_dir, session_id, progress):
         began = time.time()  # not before: who was waited for saved the plan
         _bring_back(work, final)
         if records.of_another(final, workspace):
@@ -221,13 +221,9 @@ def _keep_failure(work: Path, failed: Path, session_id: str, message: str) -> No
 
 
 @contextlib.contextmanager
-def _alone(
-    workspace: clean.Workspace, session_id: str, progress: Callable[[str], None]
-) -> Iterator[None]:
+def _alone(reports_dir: Path, session_id: str, progress: Callable[[str], None]) -> Iterator[None]:
     """One run at a time of a session, in whatever language: they share its plan."""
-    folder = workspace.clean / "reviewing"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / f"{session_id}.lock")
+    lock = _lock(reports_dir, session_id)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
@@ -239,8 +235,15 @@ def _alone(
         lock.release()
 
 
+def _lock(reports_dir: Path, session_id: str) -> filelock.FileLock:
+    """Who runs a session into a folder of reports, of whatever workspace, holds this."""
+    folder = reports_dir / clean.WORK
+    folder.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(folder / f"{session_id}.lock")
+
+
 def tidy(reports_dir: Path, workspace: clean.Workspace) -> None:
-    """Take away what runs of the workspace's sessions that were killed left behind.
+    """Take away what runs that were killed left behind; one that is under way is left alone.
 
     The last good report comes back where one was killed between the two moves of `_swap`.
     """
@@ -249,10 +252,10 @@ def tidy(reports_dir: Path, workspace: clean.Workspace) -> None:
     for home in (records.home(reports_dir, lang) for lang in records.LANGUAGES):
         clean.sweep(home)
         for work in sorted((home / clean.WORK).glob("*")):
-            session_id = work.name.removesuffix(_OLD)
-            lock = filelock.FileLock(workspace.clean / "reviewing" / f"{session_id}.lock")
-            if not work.is_dir() or records.of_another(work, workspace):
+            if not work.is_dir():
                 continue
+            session_id = work.name.removesuffix(_OLD)
+            lock = _lock(reports_dir, session_id)
             with contextlib.suppress(filelock.Timeout, OSError), lock.acquire(timeout=0):
                 _bring_back(work.with_name(session_id), home / session_id)
                 shutil.rmtree(work, ignore_errors=True)

@@ -394,6 +394,17 @@ def test_whenever_a_run_is_killed_the_last_page_stands_and_the_next_run_ends_wel
         pass
 
 
+def test_a_run_that_is_under_way_is_not_tidied_by_another_workspace(few_files, tmp_path):
+    workspace, reports = clean.Workspace.open(few_files), tmp_path / "reports"
+    for home in (reports, reports / "en"):
+        (home / clean.WORK / "s1").mkdir(parents=True)
+    with chain._alone(reports, "s1", print):  # as a run of any workspace into this folder
+        chain.tidy(reports, workspace)
+        assert all((home / clean.WORK / "s1").exists() for home in (reports, reports / "en"))
+    chain.tidy(reports, workspace)
+    assert not any((home / clean.WORK / "s1").exists() for home in (reports, reports / "en"))
+
+
 @pytest.mark.skipif(os.name != "posix", reason="asks by signal 0")
 def test_only_leavings_of_processes_that_are_gone_are_swept(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
