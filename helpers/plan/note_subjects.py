@@ -48,6 +48,13 @@ def _names(note: str, words: list[str]) -> bool:
     return any(word.casefold() in note.casefold() for word in words)
 
 
+def _judged(*, holds: bool, fails: bool) -> str:
+    """The verdict on a note: what lies between both bounds cannot be told."""
+    if fails:
+        return "not_borne_out"
+    return "borne_out" if holds else "cannot_tell"
+
+
 def refund_reason(note: str, entry: reference.Subject, facts: Facts, _: pd.DataFrame) -> Answer:
     """How many of the session's refunds have the reason that a note names."""
     reason = reasons.reason_of(note, facts.reasons)[1]
@@ -61,8 +68,7 @@ def refund_reason(note: str, entry: reference.Subject, facts: Facts, _: pd.DataF
         return None
     hits = int(read.eq(reason).sum())
     share = hits / stated
-    verdict = "borne_out" if share >= MANY and hits > 1 else "cannot_tell"
-    verdict = "not_borne_out" if share < FEW else verdict
+    verdict = _judged(holds=share >= MANY and hits > 1, fails=share < FEW)
     label = next(g.reasons[reason] for g in facts.reasons.values() if reason in g.reasons)
     return (
         verdict,
@@ -96,8 +102,7 @@ def watch_by_source(note: str, entry: reference.Subject, facts: Facts, _: pd.Dat
     others = float(np.average(rest["avg_watch_seconds"], weights=weights))
     room = facts.session.get("avg_watch_seconds", np.nan)
     usual = float(room) if pd.notna(room) else others
-    verdict = "borne_out" if watch <= SHORT * usual else "cannot_tell"
-    verdict = "not_borne_out" if watch >= usual else verdict
+    verdict = _judged(holds=watch <= SHORT * usual, fails=watch >= usual)
     name = text.plain("、".join(meant["source"].head(2)), 30)
     return (
         verdict,
@@ -152,8 +157,7 @@ def minute(note: str, entry: reference.Subject, facts: Facts, _: pd.DataFrame) -
     if before.empty or then.empty or not before.mean() > 0:
         return None
     lost = 1 - then.min() / before.mean()
-    verdict = "borne_out" if lost >= DROP else "cannot_tell"
-    verdict = "not_borne_out" if lost <= STEADY else verdict
+    verdict = _judged(holds=lost >= DROP, fails=lost <= STEADY)
     number = (at - facts.start).total_seconds() / 60
     return (
         verdict,
@@ -180,8 +184,7 @@ def asked(note: str, entry: reference.Subject, facts: Facts, _: pd.DataFrame) ->
     kind = talk.questions[max(meant)[1]]
     hits = viewers[viewers["text"].map(lambda words: _names(str(words), kind.words))]
     people = hits["user_key"].nunique() + int(hits["user_key"].isna().sum())
-    verdict = "borne_out" if people >= ASKED else "cannot_tell"
-    verdict = "not_borne_out" if people <= HARDLY else verdict
+    verdict = _judged(holds=people >= ASKED, fails=people <= HARDLY)
     return (
         verdict,
         f"{people} 人在弹幕里问{kind.zh}",

@@ -1,6 +1,6 @@
 """What a rule of evidence measured, in words, and which record is missing where it could not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -66,6 +66,11 @@ def _about(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
     return _listed([text.label(entry, lang) for entry in entries], lang)
 
 
+def _joined(lang: str, clauses: Iterable[str]) -> str:
+    """Several measurements in one line."""
+    return text.choose(lang, "；", "; ").join(clauses)
+
+
 def _standing_words(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
     dimension, zh, en = STANDING[evidence.rule]
     rows = standing_rows(facts, evidence, dimension)
@@ -89,7 +94,7 @@ def _standing_words(evidence: reference.Evidence, facts: Facts, lang: str) -> st
                 lang, f"「{name}」差于自己平时：{by}", f"{name} is worse than usual by {by}"
             )
         )
-    return text.choose(lang, "；", "; ").join(words)
+    return _joined(lang, words)
 
 
 def _unanswered_words(row: pd.Series, lang: str) -> str:
@@ -179,7 +184,7 @@ def _of_slices(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
         clauses.append(
             text.choose(lang, f"{label} {value}，平时 {usual}", f"{label} {value}, usually {usual}")
         )
-    return text.choose(lang, "；", "; ").join(clauses)
+    return _joined(lang, clauses)
 
 
 def _of_fallen(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
@@ -194,7 +199,7 @@ def _of_fallen(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
                 f"{now} people, usually {usual}, {share} of it",
             )
         )
-    return text.choose(lang, "；", "; ").join(clauses)
+    return _joined(lang, clauses)
 
 
 def _of_step(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
@@ -215,7 +220,7 @@ def _of_step(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
     people = current.loc[current["source"].eq(source), "viewers"].sum()
     here = text.number(round(float(people)), lang)
     clauses.append(text.choose(lang, f"进来 {here} 人", f"{here} people entered"))
-    return text.choose(lang, "；", "; ").join(clauses)
+    return _joined(lang, clauses)
 
 
 def _of_ads(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
@@ -230,7 +235,7 @@ def _of_ads(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
                 f"{name} took {spend} of the spend and brought {orders} of the orders",
             )
         )
-    return text.choose(lang, "；", "; ").join(clauses)
+    return _joined(lang, clauses)
 
 
 def _of_events(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
@@ -240,19 +245,20 @@ def _of_events(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
         what = text.plain(row["what"] or text.label(kinds[row["kind"]], lang), 30)
         lasted = text.choose(lang, f" {row['minutes']:.0f} 分钟", f", {row['minutes']:.0f} minutes")
         clauses.append(f"{when} {what}" + lasted * bool(row["minutes"] > 0))
-    return text.choose(lang, "；", "; ").join(clauses)
+    return _joined(lang, clauses)
 
 
 def _of_force(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
     rows = own_past.in_force(facts, evidence.kind)
     kinds = reference.terms()["event_kind"]
-    return text.choose(lang, "；", "; ").join(
+    clauses = (
         text.choose(
             lang, f"{row['starts_at']:%m-%d %H:%M} 起：", f"since {row['starts_at']:%m-%d %H:%M}: "
         )
         + text.plain(row["what"] or text.label(kinds[row["kind"]], lang), 30)
         for row in rows.to_dict("records")
     )
+    return _joined(lang, clauses)
 
 
 def _of_host(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
@@ -271,7 +277,7 @@ def _of_stock(evidence: reference.Evidence, facts: Facts, lang: str) -> str:
         clauses.append(
             text.choose(lang, f"{when} 断货 {minutes} 分钟", f"sold out {when}, {minutes} minutes")
         )
-    return text.choose(lang, "；", "; ").join(clauses[:MOST_SLICES])
+    return _joined(lang, clauses[:MOST_SLICES])
 
 
 def _of_question(evidence: reference.Evidence, facts: Facts, lang: str) -> str:

@@ -8,25 +8,13 @@ import pytest
 
 from helpers import aftersales, plan, reference
 from helpers.core import findings
+from helpers.plan import facts as facts_read
 from helpers.plan import worth
 from helpers.reference import schema
 from tests.plan.planted_sessions import PLANTED, START, ZONE, finding, minute, past_start
 
 REGISTRY, PLAYBOOK, RULES = reference.registry(), reference.playbook(), reference.rules()
-TABLES = (
-    "cues",
-    "rundown",
-    "products",
-    "traffic",
-    "videos",
-    "orders",
-    "aftersales",
-    "service",
-    "events",
-    "minutes",
-    "comments",
-    "ads",
-)
+TABLES = (*facts_read.TABLES, "events")
 SESSION = {
     "session_id": "s",
     "platform": "douyin",

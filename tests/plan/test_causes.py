@@ -10,6 +10,7 @@ import pytest
 
 from helpers import aftersales, plan, reference
 from helpers.plan import causes, measures, rule_words
+from helpers.plan import facts as facts_read
 from helpers.reference import schema
 
 ZONE = "Asia/Shanghai"
@@ -39,23 +40,7 @@ SESSION = table(
 
 
 def facts(results=None, earlier=None, **rows):
-    tables = {
-        name: table(name, rows.get(name, []))
-        for name in (
-            "cues",
-            "rundown",
-            "products",
-            "traffic",
-            "videos",
-            "orders",
-            "aftersales",
-            "service",
-            "events",
-            "minutes",
-            "comments",
-            "ads",
-        )
-    }
+    tables = {name: table(name, rows.get(name, [])) for name in (*facts_read.TABLES, "events")}
     past = earlier if earlier is not None else schema.empty("sessions", ZONE)
     as_of = START + pd.Timedelta(days=10)
     lines = aftersales.lines(tables["orders"], tables["aftersales"], as_of=as_of)
